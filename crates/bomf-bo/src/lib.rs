@@ -1,0 +1,1 @@
+//! Bayesian optimisation on boxes and simplexes.

@@ -1,0 +1,1 @@
+//! Memory-mapped and sharded checkpoints in Hugging Face format.

@@ -1,0 +1,1 @@
+//! Fusion of checkpoints: every method that combines several models into one.

@@ -1,0 +1,1 @@
+//! Fine-tune once, fuse by Bayesian optimisation: the two-stage pipeline.
