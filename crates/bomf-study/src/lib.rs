@@ -1,1 +1,33 @@
-//! The record of a study: its trials, results and where they are kept.
+//! The record of a study: what was tried, what it scored, what came of it, and
+//! where that is kept.
+//!
+//! A study is one pass of the two-stage method over one task: stage 1 finds the
+//! hyperparameters, one fine-tuning run gathers the members, stage 2 finds the
+//! weights that fuse them. This crate holds the *types* of its record and the
+//! files they are written to:
+//!
+//! | file | type | written |
+//! |---|---|---|
+//! | `trials.jsonl` | [`Event`] | a line as each evaluation ends, through a [`Journal`] |
+//! | `pareto.json` | [`Front`] | once, at the end |
+//! | `results.json` | [`Results`] | once, at the end |
+//!
+//! Objectives are kept in their own direction (a loss is minimised, an accuracy
+//! maximised), each with its [`Direction`]; nothing in here is turned around.
+
+mod error;
+mod event;
+mod front;
+mod journal;
+mod objective;
+mod results;
+
+pub use error::StudyError;
+pub use event::{Event, State};
+pub use front::{Front, FrontPoint};
+pub use journal::{Journal, read_journal};
+pub use objective::{Direction, Objective, Scores};
+pub use results::{
+    CurvePoint, Finetune, HypervolumePoint, MemberRecord, Method, MethodName, Results, Seconds,
+    Splits, Stage1, Stage1Trial, Stage2,
+};

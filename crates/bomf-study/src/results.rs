@@ -1,0 +1,232 @@
+//! The outcome of a study, as `results.json` holds it.
+
+use crate::{FrontPoint, Objective, Scores};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// `results.json`: one run of the pipeline and everything the report shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Version of bomf that wrote it.
+    pub version: String,
+    /// Name of the task.
+    pub task: String,
+    /// `classification` or `regression`.
+    pub task_kind: String,
+    /// The pre-trained model: its folder or its name on the hub.
+    pub model: String,
+    /// Trainable numbers of the full model.
+    pub parameters: usize,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Threads it ran on.
+    pub threads: usize,
+    /// Sizes of the splits, in examples.
+    pub splits: Splits,
+    /// What was optimised: the loss and the metrics.
+    pub objectives: Vec<Objective>,
+    /// The objective by which checkpoints, soups and the front's point are chosen.
+    pub chosen_metric: String,
+    /// Reference point of every hypervolume in here, in the objectives' own
+    /// directions.
+    pub ref_point: Vec<f64>,
+    /// Hyperparameter search on the lightweight model.
+    pub stage1: Stage1,
+    /// The one fine-tuning run of the full model.
+    pub finetune: Finetune,
+    /// The search for the weights.
+    pub stage2: Stage2,
+    /// Every method, on both splits.
+    pub methods: Vec<Method>,
+    /// The Pareto front that `bomf` found, by falling chosen metric.
+    pub front: Vec<FrontPoint>,
+    /// What was guessed, carved off or left out on the way, for people to read.
+    pub notes: Vec<String>,
+    /// Wall-clock times.
+    pub seconds: Seconds,
+    /// Largest resident memory of the process, in units of 10^6 bytes.
+    pub peak_rss_mb: f64,
+}
+
+/// Numbers of examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splits {
+    /// Trained on.
+    pub train: usize,
+    /// Drives both stages.
+    pub select: usize,
+    /// Touched once, at the end.
+    pub report: usize,
+}
+
+/// Stage 1 and the configuration that it chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage1 {
+    /// Layers of the full model, and how many of them the lightweight one freezes.
+    pub layers: usize,
+    /// Frozen layers, from the bottom.
+    pub frozen_layers: usize,
+    /// The trials in the order in which they ran; empty where stage 1 was skipped.
+    pub trials: Vec<Stage1Trial>,
+    /// Hyperparameters that the full run used.
+    pub best: IndexMap<String, serde_json::Value>,
+}
+
+/// One trial of stage 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage1Trial {
+    /// Hyperparameters by name.
+    pub parameters: IndexMap<String, serde_json::Value>,
+    /// Scores of its best checkpoint on the select split; empty if it failed.
+    pub select: Scores,
+    /// The value that stage 1 maximises; `None` if the trial failed.
+    pub value: Option<f64>,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
+/// The fine-tuning run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finetune {
+    /// Step with the best chosen metric on the select split (B*).
+    pub best_step: u64,
+    /// Steps made.
+    pub steps: u64,
+    /// Steps in one pass over the training split.
+    pub steps_per_epoch: u64,
+    /// Scores along the run.
+    pub curve: Vec<CurvePoint>,
+    /// The checkpoints that were gathered, by rising step.
+    pub members: Vec<MemberRecord>,
+}
+
+/// Scores at one step of the fine-tuning run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Optimiser steps made.
+    pub step: u64,
+    /// Mean training loss since the point before.
+    pub train_loss: f64,
+    /// Scores on the select split.
+    pub select: Scores,
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberRecord {
+    /// Its training step; the number of its folder where the trainer named none.
+    pub step: u64,
+    /// Folder, relative to the output folder where it lies inside.
+    pub path: String,
+    /// Scores on the select split.
+    pub select: Scores,
+}
+
+/// The search for the weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage2 {
+    /// Evaluations of `bomf` that its starting design made.
+    pub initial_evaluations: usize,
+    /// Hypervolume on the select split over the evaluations.
+    pub history: Vec<HypervolumePoint>,
+}
+
+/// Hypervolume after so many evaluations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HypervolumePoint {
+    /// Evaluations made.
+    pub evaluations: usize,
+    /// Of everything `bomf` had evaluated by then.
+    pub bomf: f64,
+    /// Of everything the random simplex search had evaluated by then; `None`
+    /// where it did not run.
+    pub random_simplex: Option<f64>,
+}
+
+/// The methods that one run compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodName {
+    /// The member with the best chosen metric.
+    BestCheckpoint,
+    /// The member of the last step.
+    LastCheckpoint,
+    /// Uniform average of the last quarter of the members (Izmailov et al. 2018).
+    Swa,
+    /// Uniform average of all members (Wortsman et al. 2022).
+    UniformSoup,
+    /// Greedy average (Wortsman et al. 2022).
+    GreedySoup,
+    /// Random search on the simplex with the budget of `bomf`.
+    RandomSimplex,
+    /// Mean of the members' predicted probabilities; keeps every member at inference.
+    PredictionEnsemble,
+    /// Multi-objective Bayesian optimisation of the weights (Jang et al. 2024).
+    Bomf,
+}
+
+impl MethodName {
+    /// Every method, in the order of the table.
+    pub const ALL: [MethodName; 8] = [
+        MethodName::BestCheckpoint,
+        MethodName::LastCheckpoint,
+        MethodName::Swa,
+        MethodName::UniformSoup,
+        MethodName::GreedySoup,
+        MethodName::RandomSimplex,
+        MethodName::PredictionEnsemble,
+        MethodName::Bomf,
+    ];
+
+    /// The name in `results.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MethodName::BestCheckpoint => "best_checkpoint",
+            MethodName::LastCheckpoint => "last_checkpoint",
+            MethodName::Swa => "swa",
+            MethodName::UniformSoup => "uniform_soup",
+            MethodName::GreedySoup => "greedy_soup",
+            MethodName::RandomSimplex => "random_simplex",
+            MethodName::PredictionEnsemble => "prediction_ensemble",
+            MethodName::Bomf => "bomf",
+        }
+    }
+}
+
+/// What one method reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Method {
+    /// Which.
+    pub name: MethodName,
+    /// Weights of the members; `None` where the method is not one model.
+    pub weights: Option<Vec<f64>>,
+    /// Scores on the select split.
+    pub select: Scores,
+    /// Scores on the report split.
+    pub report: Scores,
+    /// 95 % bootstrap interval of each score on the report split.
+    pub report_interval: IndexMap<String, [f64; 2]>,
+    /// Report score of `bomf` minus this method's, with the 95 % interval of the
+    /// paired bootstrap, as [difference, low, high]; empty for `bomf` itself.
+    pub bomf_minus_this: IndexMap<String, [f64; 3]>,
+    /// Hypervolume on the select split of all that the method evaluated.
+    pub hypervolume: f64,
+    /// Forward passes over the select split that the method needed (of mixtures,
+    /// beyond the members' own).
+    pub evaluations: usize,
+    /// Wall-clock time of those.
+    pub seconds: f64,
+}
+
+/// Wall-clock times of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// Hyperparameter search.
+    pub stage1: f64,
+    /// Fine-tuning of the full model.
+    pub finetune: f64,
+    /// Search for the weights, baselines included.
+    pub stage2: f64,
+    /// Everything.
+    pub total: f64,
+}
