@@ -1,0 +1,331 @@
+//! Opening a model folder: one mapped file, or several behind an index.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::tensor::Metadata;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use serde::Deserialize;
+
+use crate::error::{CheckpointError, Result};
+use crate::tensor::TensorRef;
+
+/// The single weights file of a model folder.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// The index of a model folder whose weights are spread over shards.
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
+
+/// The length field before a safetensors header.
+const LENGTH_BYTES: usize = 8;
+/// The greatest header that the format allows.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+
+/// An open checkpoint: tensors by name, read from memory-mapped files.
+///
+/// Opening reads only the headers; a tensor's pages are read when they are touched. The mapped
+/// files must not be changed in place while they are open: replace them by renaming, as
+/// [`FolderWriter`](crate::FolderWriter) does.
+///
+/// Tensors are ordered by name (byte order), however the files are laid out.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    shards: Vec<Shard>,
+    entries: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    map: Mmap,
+}
+
+#[derive(Debug)]
+struct Entry {
+    shard: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Within the shard's file.
+    range: Range<usize>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    // A BTreeMap, so that errors name the same tensor every time.
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// Opens a model folder: `model.safetensors`, or else the shards behind
+    /// `model.safetensors.index.json`. A path to a single `.safetensors` file is taken as well.
+    ///
+    /// # Errors
+    /// A missing folder or shard, a truncated or damaged file, an index that does not fit its
+    /// shards, or weights in another format.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_file() {
+            return Self::open_single(path, path);
+        }
+        if !path.is_dir() {
+            return Err(CheckpointError::NotFound {
+                what: "model folder",
+                path: path.to_path_buf(),
+            });
+        }
+        let single = path.join(WEIGHTS_FILE);
+        if single.exists() {
+            return Self::open_single(path, &single);
+        }
+        let index = path.join(INDEX_FILE);
+        if index.exists() {
+            return Self::open_sharded(path, &index);
+        }
+        Err(
+            unsupported_weights(path).unwrap_or_else(|| CheckpointError::NoWeights {
+                dir: path.to_path_buf(),
+            }),
+        )
+    }
+
+    fn open_single(path: &Path, file: &Path) -> Result<Self> {
+        let mut checkpoint = Self::empty(path);
+        for (name, entry) in checkpoint.add_shard(file)? {
+            checkpoint.entries.insert(name, entry);
+        }
+        Ok(checkpoint)
+    }
+
+    fn open_sharded(dir: &Path, index_path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read(index_path).map_err(|e| CheckpointError::io("read", index_path, e))?;
+        let index: Index =
+            serde_json::from_slice(&text).map_err(|e| CheckpointError::BrokenJson {
+                path: index_path.to_path_buf(),
+                reason: e.to_string(),
+            })?;
+
+        let mut by_shard: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (tensor, shard) in &index.weight_map {
+            by_shard.entry(shard).or_default().push(tensor);
+        }
+        let mut checkpoint = Self::empty(dir);
+        for (shard, tensors) in by_shard {
+            if !is_plain_file_name(shard) {
+                return Err(CheckpointError::ShardOutsideFolder {
+                    index: index_path.to_path_buf(),
+                    shard: shard.to_owned(),
+                });
+            }
+            let file = dir.join(shard);
+            if !file.is_file() {
+                return Err(CheckpointError::MissingShard {
+                    index: index_path.to_path_buf(),
+                    shard: shard.to_owned(),
+                    tensor: tensors[0].to_owned(),
+                });
+            }
+            let mut entries = checkpoint.add_shard(&file)?;
+            for tensor in tensors {
+                let entry = entries
+                    .remove(tensor)
+                    .ok_or_else(|| CheckpointError::NotInShard {
+                        tensor: tensor.to_owned(),
+                        shard: file.clone(),
+                    })?;
+                checkpoint.entries.insert(tensor.to_owned(), entry);
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    fn empty(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            shards: Vec::new(),
+            entries: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    /// Maps a file and returns its tensors.
+    fn add_shard(&mut self, path: &Path) -> Result<BTreeMap<String, Entry>> {
+        let file = File::open(path).map_err(|e| CheckpointError::io("open", path, e))?;
+        // SAFETY: the mapping is read-only and private to this value. That nobody changes the
+        // file in place meanwhile is asked of the user in the type's documentation; every writer
+        // of this crate replaces files by renaming, which leaves an open mapping untouched.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| CheckpointError::io("map", path, e))?;
+        let (header_len, header) =
+            SafeTensors::read_metadata(&map).map_err(|e| describe(path, &map, e))?;
+        let start = LENGTH_BYTES + header_len;
+        let shard = self.shards.len();
+        let entries = header
+            .tensors()
+            .into_iter()
+            .map(|(name, info)| {
+                let entry = Entry {
+                    shard,
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    range: start + info.data_offsets.0..start + info.data_offsets.1,
+                };
+                (name, entry)
+            })
+            .collect();
+        for (key, value) in header.metadata().iter().flatten() {
+            // The first shard that has a key wins; shards are added in the order of their names.
+            self.metadata
+                .entry(key.clone())
+                .or_insert_with(|| value.clone());
+        }
+        self.shards.push(Shard {
+            path: path.to_path_buf(),
+            map,
+        });
+        Ok(entries)
+    }
+
+    /// The path that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The weights files, ordered by name.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.shards.iter().map(|s| s.path.as_path())
+    }
+
+    /// The metadata in the files' headers, such as `format: pt`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The number of tensors.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no tensors.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of elements of all tensors together.
+    pub fn num_parameters(&self) -> usize {
+        self.tensors().map(|t| t.len()).sum()
+    }
+
+    /// The names of all tensors, in order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// All tensors, ordered by name.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = TensorRef<'_>> {
+        self.entries.iter().map(|(name, e)| self.view(name, e))
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The tensor of this name, if there is one.
+    pub fn get(&self, name: &str) -> Option<TensorRef<'_>> {
+        self.entries
+            .get_key_value(name)
+            .map(|(name, e)| self.view(name, e))
+    }
+
+    /// The tensor of this name.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoTensor`] if there is none.
+    pub fn tensor(&self, name: &str) -> Result<TensorRef<'_>> {
+        self.get(name).ok_or_else(|| CheckpointError::NoTensor {
+            tensor: name.to_owned(),
+            dir: self.path.clone(),
+        })
+    }
+
+    fn view<'a>(&'a self, name: &'a str, entry: &'a Entry) -> TensorRef<'a> {
+        TensorRef {
+            name,
+            dtype: entry.dtype,
+            shape: &entry.shape,
+            // In bounds: the header's offsets were checked against the file's length.
+            bytes: &self.shards[entry.shard].map[entry.range.clone()],
+        }
+    }
+}
+
+/// Whether a folder has weights that [`Checkpoint::open`] reads, or would name as unsupported.
+pub(crate) fn has_weights(dir: &Path) -> bool {
+    dir.join(WEIGHTS_FILE).exists()
+        || dir.join(INDEX_FILE).exists()
+        || unsupported_weights(dir).is_some()
+}
+
+fn unsupported_weights(dir: &Path) -> Option<CheckpointError> {
+    const OTHERS: [(&str, &str); 6] = [
+        ("pytorch_model.bin", "PyTorch pickle"),
+        ("pytorch_model.bin.index.json", "PyTorch pickle"),
+        ("adapter_model.safetensors", "PEFT adapter"),
+        ("adapter_model.bin", "PEFT adapter"),
+        ("tf_model.h5", "TensorFlow"),
+        ("flax_model.msgpack", "Flax"),
+    ];
+    OTHERS.iter().find_map(|&(file, format)| {
+        let path = dir.join(file);
+        path.exists()
+            .then_some(CheckpointError::UnsupportedFormat { path, format })
+    })
+}
+
+fn is_plain_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!(components.next(), Some(Component::Normal(c)) if c == name)
+        && components.next().is_none()
+}
+
+/// Turns the parser's error into one that says what is wrong with the file.
+fn describe(path: &Path, bytes: &[u8], error: SafeTensorError) -> CheckpointError {
+    let path_buf = path.to_path_buf();
+    if bytes.starts_with(b"version https://git-lfs") {
+        return CheckpointError::LfsPointer { path: path_buf };
+    }
+    let found = bytes.len() as u64;
+    let truncated = |expected| CheckpointError::Truncated {
+        path: path_buf.clone(),
+        expected,
+        found,
+    };
+    let header_len = bytes
+        .first_chunk::<LENGTH_BYTES>()
+        .map(|b| u64::from_le_bytes(*b));
+    match (&error, header_len) {
+        (SafeTensorError::HeaderTooSmall, _) => return truncated(LENGTH_BYTES as u64),
+        (SafeTensorError::InvalidHeaderLength, Some(n)) if n <= MAX_HEADER_BYTES => {
+            return truncated(LENGTH_BYTES as u64 + n);
+        }
+        (SafeTensorError::MetadataIncompleteBuffer, Some(n)) => {
+            let data = bytes
+                .get(LENGTH_BYTES..LENGTH_BYTES + n as usize)
+                .and_then(|b| serde_json::from_slice::<Metadata>(b).ok())
+                .map_or(0, |m| m.data_len() as u64);
+            let expected = (LENGTH_BYTES as u64 + n).saturating_add(data);
+            if expected > found {
+                return truncated(expected);
+            }
+        }
+        _ => {}
+    }
+    CheckpointError::BrokenHeader {
+        path: path_buf,
+        reason: error.to_string(),
+    }
+}

@@ -1,0 +1,133 @@
+//! One tensor of a checkpoint, seen where it lies in the mapped file.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use safetensors::Dtype;
+
+use crate::error::{CheckpointError, Result};
+
+/// A tensor of an open [`Checkpoint`](crate::Checkpoint): its name, type, shape and bytes.
+///
+/// The bytes are little-endian and row-major, as safetensors stores them.
+#[derive(Debug, Clone, Copy)]
+pub struct TensorRef<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: &'a [usize],
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> TensorRef<'a> {
+    /// The tensor's name in the checkpoint.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The type of its elements.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Its shape; empty for a scalar.
+    pub fn shape(&self) -> &'a [usize] {
+        self.shape
+    }
+
+    /// Its bytes as they lie in the file.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Its number of elements: 1 for a scalar, 0 if any side is 0.
+    pub fn len(&self) -> usize {
+        // The product cannot overflow: the file's header was checked against its length.
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether its elements can be read as `f32` (f16, bf16, f32 and f64 can).
+    pub fn is_float(&self) -> bool {
+        is_float(self.dtype)
+    }
+
+    /// The elements themselves, without a copy: only if they are `f32` and aligned in memory.
+    ///
+    /// Files written by current versions of safetensors are aligned; older ones need not be.
+    pub fn as_f32_slice(&self) -> Option<&'a [f32]> {
+        if self.dtype != Dtype::F32 || cfg!(target_endian = "big") {
+            return None;
+        }
+        bytemuck::try_cast_slice(self.bytes).ok()
+    }
+
+    /// The elements as `f32`; f64 is rounded to nearest, f16 and bf16 are exact.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotFloat`] for integers, booleans and 8-bit floats.
+    pub fn to_f32(&self) -> Result<Vec<f32>> {
+        let mut out = vec![0.0; self.len()];
+        self.read_f32_into(&mut out)?;
+        Ok(out)
+    }
+
+    /// Like [`to_f32`](Self::to_f32), into a buffer of exactly [`len`](Self::len) elements.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotFloat`], or [`CheckpointError::WrongLength`] for a buffer of another
+    /// length.
+    pub fn read_f32_into(&self, out: &mut [f32]) -> Result<()> {
+        if out.len() != self.len() {
+            return Err(CheckpointError::WrongLength {
+                tensor: self.name.to_owned(),
+                expected: self.len(),
+                found: out.len(),
+            });
+        }
+        match self.dtype {
+            Dtype::F32 => match self.as_f32_slice() {
+                Some(values) => out.copy_from_slice(values),
+                None => each(self.bytes, out, f32::from_le_bytes),
+            },
+            Dtype::F64 => each(self.bytes, out, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+            // The slice conversions use the processor's own instructions where it has them.
+            Dtype::F16 => match aligned::<f16>(self.bytes) {
+                Some(values) => values.convert_to_f32_slice(out),
+                None => each(self.bytes, out, |b| f16::from_le_bytes(b).to_f32()),
+            },
+            Dtype::BF16 => match aligned::<bf16>(self.bytes) {
+                Some(values) => values.convert_to_f32_slice(out),
+                None => each(self.bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
+            },
+            dtype => {
+                return Err(CheckpointError::NotFloat {
+                    tensor: self.name.to_owned(),
+                    dtype,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether elements of this type can be read as `f32`.
+pub fn is_float(dtype: Dtype) -> bool {
+    matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
+}
+
+fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Option<&[T]> {
+    if cfg!(target_endian = "big") {
+        return None;
+    }
+    bytemuck::try_cast_slice(bytes).ok()
+}
+
+fn each<const N: usize>(bytes: &[u8], out: &mut [f32], convert: impl Fn([u8; N]) -> f32) {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    for (o, b) in out.iter_mut().zip(chunks) {
+        *o = convert(*b);
+    }
+}
