@@ -1,0 +1,201 @@
+//! Which columns are the text, its pair and the label: as told, or guessed from their names.
+
+use super::DataOptions;
+use super::error::{DataError, Result, list};
+use super::table::Table;
+
+/// Names of pairs of columns, the likelier first.
+const PAIRS: [(&str, &str); 14] = [
+    ("text", "text_pair"),
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("question", "sentence"),
+    ("question", "answer"),
+    ("question", "passage"),
+    ("question", "context"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
+    ("s1", "s2"),
+];
+
+/// Names of single text columns, the likelier first.
+const TEXTS: [&str; 14] = [
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "comment",
+    "tweet",
+    "utterance",
+    "document",
+    "question",
+    "query",
+    "title",
+    "body",
+    "input",
+    "string",
+];
+
+/// Names of label columns, the likelier first.
+const LABELS: [&str; 15] = [
+    "label",
+    "labels",
+    "score",
+    "target",
+    "class",
+    "category",
+    "sentiment",
+    "similarity",
+    "similarity_score",
+    "gold_label",
+    "is_duplicate",
+    "rating",
+    "stars",
+    "y",
+    "output",
+];
+
+/// The columns that are used, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    /// The text, or the first of two.
+    pub text: String,
+    /// The second text, for tasks on pairs.
+    pub text_pair: Option<String>,
+    /// The label.
+    pub label: String,
+}
+
+impl Columns {
+    /// Chooses the columns from the options or by their names; what was guessed goes to `notes`.
+    pub(super) fn choose(
+        table: &Table,
+        options: &DataOptions,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
+        let given = [&options.text, &options.text_pair, &options.label];
+        for name in given.into_iter().flatten() {
+            index_of(table, name)?;
+        }
+        let mut guessed = Vec::new();
+        let label = match &options.label {
+            Some(name) => name.clone(),
+            None => {
+                let name = guess_label(table, options)?;
+                guessed.push(format!("label `{name}`"));
+                name
+            }
+        };
+        let (text, text_pair) = match (&options.text, &options.text_pair) {
+            (Some(text), pair) => (text.clone(), pair.clone()),
+            (None, pair) => {
+                let (text, guessed_pair) = guess_texts(table, &label, pair.as_deref())?;
+                guessed.insert(0, format!("text `{text}`"));
+                if let Some(pair) = &guessed_pair {
+                    guessed.insert(1, format!("text_pair `{pair}`"));
+                }
+                (text, pair.clone().or(guessed_pair))
+            }
+        };
+        if !guessed.is_empty() {
+            let unused: Vec<_> = table
+                .column_names()
+                .into_iter()
+                .filter(|c| *c != text && *c != label && Some(c) != text_pair.as_ref())
+                .collect();
+            let mut note = format!("columns guessed: {}", guessed.join(", "));
+            if !unused.is_empty() {
+                note.push_str(&format!("; not used: {}", list(&unused)));
+            }
+            notes.push(note);
+        }
+        Ok(Self {
+            text,
+            text_pair,
+            label,
+        })
+    }
+
+    /// Where the columns stand in a table: text, pair, label.
+    pub(super) fn indices(&self, table: &Table) -> Result<(usize, Option<usize>, usize)> {
+        let pair = self
+            .text_pair
+            .as_deref()
+            .map(|name| index_of(table, name))
+            .transpose()?;
+        Ok((
+            index_of(table, &self.text)?,
+            pair,
+            index_of(table, &self.label)?,
+        ))
+    }
+}
+
+fn index_of(table: &Table, name: &str) -> Result<usize> {
+    table
+        .columns
+        .get_index_of(name)
+        .ok_or_else(|| DataError::MissingColumn {
+            file: table.file.clone(),
+            column: name.to_owned(),
+            found: table.column_names(),
+        })
+}
+
+/// The column of this name, upper and lower case alike.
+fn find<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
+    table
+        .columns
+        .iter()
+        .find(|c| c.eq_ignore_ascii_case(name))
+        .map(String::as_str)
+}
+
+fn cannot_guess(table: &Table, role: &'static str) -> DataError {
+    DataError::CannotGuess {
+        file: table.file.clone(),
+        role,
+        found: table.column_names(),
+    }
+}
+
+fn guess_label(table: &Table, options: &DataOptions) -> Result<String> {
+    let taken =
+        |c: &str| options.text.as_deref() == Some(c) || options.text_pair.as_deref() == Some(c);
+    LABELS
+        .iter()
+        .filter_map(|name| find(table, name))
+        .find(|c| !taken(c))
+        .map(str::to_owned)
+        .ok_or_else(|| cannot_guess(table, "label"))
+}
+
+fn guess_texts(table: &Table, label: &str, pair: Option<&str>) -> Result<(String, Option<String>)> {
+    let free = |c: &&str| *c != label && Some(*c) != pair;
+    if pair.is_none() {
+        for (first, second) in PAIRS {
+            let both = (
+                find(table, first).filter(free),
+                find(table, second).filter(free),
+            );
+            if let (Some(first), Some(second)) = both {
+                return Ok((first.to_owned(), Some(second.to_owned())));
+            }
+        }
+    }
+    let named = TEXTS.iter().find_map(|n| find(table, n).filter(free));
+    let mut rest = table.columns.iter().map(String::as_str).filter(free);
+    // A single column that is left over must be it.
+    let only = match (rest.next(), rest.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    };
+    named
+        .or(only)
+        .map(|text| (text.to_owned(), None))
+        .ok_or_else(|| cannot_guess(table, "text"))
+}

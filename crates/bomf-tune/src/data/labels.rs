@@ -1,0 +1,205 @@
+//! Labels: what they are, in which order they are numbered, and which task they make.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use super::error::{DataError, Result};
+use super::table::Cell;
+
+/// More distinct values than this, all written with a decimal point, are a scale and not classes.
+const MAX_FLOAT_CLASSES: usize = 20;
+
+/// What is to be learnt from the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// One of several classes.
+    Classification,
+    /// A number.
+    Regression,
+}
+
+/// The labels of a split.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Labels {
+    /// Class numbers, indices into [`Dataset::label_names`](super::Dataset::label_names).
+    Class(Vec<u32>),
+    /// Numbers, all finite.
+    Value(Vec<f32>),
+}
+
+impl Labels {
+    /// The number of examples.
+    pub fn len(&self) -> usize {
+        match self {
+            Labels::Class(ids) => ids.len(),
+            Labels::Value(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The class numbers, if these are classes.
+    pub fn classes(&self) -> Option<&[u32]> {
+        match self {
+            Labels::Class(ids) => Some(ids),
+            Labels::Value(_) => None,
+        }
+    }
+
+    /// The numbers, if these are numbers.
+    pub fn values(&self) -> Option<&[f32]> {
+        match self {
+            Labels::Class(_) => None,
+            Labels::Value(values) => Some(values),
+        }
+    }
+
+    /// The labels at these places. Panics if a place is out of range.
+    pub(super) fn select(&self, places: &[usize]) -> Self {
+        match self {
+            Labels::Class(ids) => Labels::Class(places.iter().map(|&i| ids[i]).collect()),
+            Labels::Value(values) => Labels::Value(places.iter().map(|&i| values[i]).collect()),
+        }
+    }
+}
+
+/// A label as it stands in a file.
+#[derive(Debug, Clone)]
+pub(super) struct RawLabel {
+    pub line: usize,
+    /// Its name as a class.
+    pub text: String,
+    /// Its value, if it is a finite number.
+    number: Option<f64>,
+    /// Written with a point or an exponent.
+    has_point: bool,
+}
+
+impl RawLabel {
+    pub(super) fn from_cell(file: &Path, line: usize, column: &str, cell: Cell) -> Result<Self> {
+        let (text, is_json_number) = match cell {
+            Cell::Text(text) if !text.trim().is_empty() => (text.trim().to_owned(), false),
+            Cell::Number(text) => (text, true),
+            Cell::Bool(b) => (b.to_string(), false),
+            Cell::Nested(found) => {
+                return Err(DataError::NotALabel {
+                    file: file.to_path_buf(),
+                    line,
+                    column: column.to_owned(),
+                    found,
+                });
+            }
+            Cell::Missing | Cell::Text(_) => {
+                return Err(DataError::MissingValue {
+                    file: file.to_path_buf(),
+                    line,
+                    column: column.to_owned(),
+                });
+            }
+        };
+        let number = parse_number(&text);
+        let has_point = text.contains(['.', 'e', 'E']);
+        let text = match number {
+            // JSON writers that know only floats say 1.0 for class 1.
+            Some(value) if is_json_number && has_point && value.fract() == 0.0 => {
+                format!("{value:.0}")
+            }
+            _ => text,
+        };
+        Ok(Self {
+            line,
+            text,
+            number,
+            has_point,
+        })
+    }
+
+    pub(super) fn value(&self, file: &Path) -> Result<f32> {
+        match self.number.map(|v| v as f32) {
+            Some(value) if value.is_finite() => Ok(value),
+            _ => Err(DataError::NotANumber {
+                file: file.to_path_buf(),
+                line: self.line,
+                value: self.text.clone(),
+            }),
+        }
+    }
+}
+
+/// A finite number; `inf`, `nan` and the like may well be names of classes.
+fn parse_number(text: &str) -> Option<f64> {
+    let first = text.bytes().find(|b| !matches!(b, b'+' | b'-'))?;
+    if !(first.is_ascii_digit() || first == b'.') {
+        return None;
+    }
+    text.parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+/// The task that the labels look like, and the reason in words.
+///
+/// Regression if all are numbers and one of them is not whole, or if all are numbers written with
+/// a decimal point and there are more than 20 different ones; otherwise classification.
+pub(super) fn guess_task(labels: &[RawLabel]) -> (Task, String) {
+    let distinct: BTreeSet<&str> = labels.iter().map(|l| l.text.as_str()).collect();
+    let n = distinct.len();
+    if labels.iter().any(|l| l.number.is_none()) {
+        return (
+            Task::Classification,
+            format!("{n} distinct labels, not all of them numbers"),
+        );
+    }
+    if labels
+        .iter()
+        .any(|l| l.number.is_some_and(|v| v.fract() != 0.0))
+    {
+        return (Task::Regression, "the labels are fractional numbers".into());
+    }
+    if n > MAX_FLOAT_CLASSES && labels.iter().all(|l| l.has_point) {
+        return (
+            Task::Regression,
+            format!("the labels are {n} distinct numbers with a decimal point"),
+        );
+    }
+    (
+        Task::Classification,
+        format!("{n} distinct labels, all of them whole numbers"),
+    )
+}
+
+/// The names of the classes in the order of their numbers: by value if all are whole numbers,
+/// otherwise by name (byte order).
+pub(super) fn order_names(labels: &[RawLabel]) -> Vec<String> {
+    let distinct: BTreeSet<&str> = labels.iter().map(|l| l.text.as_str()).collect();
+    let mut names: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
+    let as_int = |name: &String| name.parse::<i128>().ok();
+    if names.iter().all(|n| as_int(n).is_some()) {
+        names.sort_by_key(as_int);
+    }
+    names
+}
+
+/// Numbers the labels by their names.
+pub(super) fn number_classes(
+    file: &Path,
+    labels: &[RawLabel],
+    names: &IndexMap<String, u32>,
+) -> Result<Labels> {
+    let ids = labels.iter().map(|label| {
+        names
+            .get(&label.text)
+            .copied()
+            .ok_or_else(|| DataError::UnknownLabel {
+                file: file.to_path_buf(),
+                line: label.line,
+                label: label.text.clone(),
+                known: names.keys().cloned().collect(),
+            })
+    });
+    Ok(Labels::Class(ids.collect::<Result<_>>()?))
+}
