@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 /// How many labels or columns a message spells out.
 const MAX_LISTED: usize = 12;
+/// How many characters of each it shows.
+const MAX_NAME_CHARS: usize = 40;
 
 /// Why a data set could not be read. [`DataError::hint`] says how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -190,6 +192,22 @@ pub enum DataError {
         /// That label.
         label: String,
     },
+    /// Labels that are nearly all different: texts rather than classes.
+    #[error(
+        "column `{column}` of `{}` has {distinct} different labels in {examples} examples: \
+         these are no classes",
+        file.display()
+    )]
+    TooManyClasses {
+        /// The file.
+        file: PathBuf,
+        /// The label column.
+        column: String,
+        /// How many different labels there are.
+        distinct: usize,
+        /// How many examples there are.
+        examples: usize,
+    },
     /// The label names given in the options name one label twice.
     #[error("label `{label}` is named twice")]
     DuplicateLabelName {
@@ -266,6 +284,9 @@ impl DataError {
             }
             E::UnknownLabel { .. } => "every label must occur in the train split".into(),
             E::OneClass { .. } => "classification needs at least two classes".into(),
+            E::TooManyClasses { .. } => {
+                "name another label column, or say task: regression for numbers".into()
+            }
             E::TooFewExamples { .. } => "give the split as a file of its own".into(),
             _ => return None,
         };
@@ -284,7 +305,10 @@ pub(super) fn list(names: &[String]) -> String {
     let shown: Vec<_> = names
         .iter()
         .take(MAX_LISTED)
-        .map(|n| format!("`{n}`"))
+        .map(|n| match n.char_indices().nth(MAX_NAME_CHARS) {
+            Some((end, _)) => format!("`{}…`", &n[..end]),
+            None => format!("`{n}`"),
+        })
         .collect();
     match names.len().saturating_sub(MAX_LISTED) {
         0 => shown.join(", "),

@@ -184,6 +184,32 @@ pub(super) fn order_names(labels: &[RawLabel]) -> Vec<String> {
     names
 }
 
+/// The class that binary metrics such as F1 look for, judged by the names of two classes.
+///
+/// `yes` rather than `no`, `equivalent` rather than `not_equivalent`, `acceptable` rather than
+/// `unacceptable`, `spam` rather than `other`; class 1 where the names say nothing, or where there
+/// are not two of them.
+pub fn positive_class(label_names: &[String]) -> u32 {
+    const POSITIVE: [&str; 5] = ["yes", "true", "positive", "pos", "1"];
+    const NEGATIVE: [&str; 10] = [
+        "no", "false", "negative", "neg", "0", "other", "none", "normal", "neutral", "ham",
+    ];
+    const NEGATIONS: [&str; 6] = ["not", "non", "no", "un", "in", "dis"];
+    let [first, second] = label_names else {
+        return 1;
+    };
+    let (first, second) = (first.to_lowercase(), second.to_lowercase());
+    let negates = |a: &str, b: &str| {
+        a.strip_suffix(b)
+            .is_some_and(|prefix| NEGATIONS.contains(&prefix.trim_end_matches(['_', '-', ' '])))
+    };
+    let first_is_positive = negates(&second, &first)
+        || (!negates(&first, &second)
+            && !POSITIVE.contains(&second.as_str())
+            && (POSITIVE.contains(&first.as_str()) || NEGATIVE.contains(&second.as_str())));
+    u32::from(!first_is_positive)
+}
+
 /// Numbers the labels by their names.
 pub(super) fn number_classes(
     file: &Path,

@@ -29,7 +29,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use columns::Columns;
 pub use error::{DataError, Result};
-pub use labels::{Labels, Task};
+pub use labels::{Labels, Task, positive_class};
 
 use labels::RawLabel;
 use source::find_split;
@@ -39,6 +39,9 @@ use table::{Cell, Table};
 pub const DEFAULT_TEST_FRACTION: f64 = 0.15;
 /// The part of the train split that becomes the validation split where there is none.
 pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.10;
+
+/// With fewer examples than this, many classes with one example each are taken as they are.
+const MIN_EXAMPLES_TO_JUDGE: usize = 50;
 
 /// One input: a text, or a pair of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -215,7 +218,7 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
 
     let task = choose_task(first, options, &mut notes);
     let label_names = match task {
-        Task::Classification => choose_label_names(first, options, &mut notes)?,
+        Task::Classification => choose_label_names(first, &columns, options, &mut notes)?,
         Task::Regression => Vec::new(),
     };
     let mut splits = number_labels(raw, task, &label_names)?;
@@ -317,6 +320,7 @@ fn choose_task(first: &RawSplit, options: &DataOptions, notes: &mut Vec<String>)
 
 fn choose_label_names(
     first: &RawSplit,
+    columns: &Columns,
     options: &DataOptions,
     notes: &mut Vec<String>,
 ) -> Result<Vec<String>> {
@@ -345,6 +349,15 @@ fn choose_label_names(
         }
         None => {
             let names = labels::order_names(&first.labels);
+            let examples = first.labels.len();
+            if examples >= MIN_EXAMPLES_TO_JUDGE && names.len() * 2 > examples {
+                return Err(DataError::TooManyClasses {
+                    file: first.file.clone(),
+                    column: columns.label.clone(),
+                    distinct: names.len(),
+                    examples,
+                });
+            }
             notes.push(format!("labels in order: {}", error::list(&names)));
             names
         }

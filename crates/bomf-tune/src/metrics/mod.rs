@@ -1,0 +1,376 @@
+//! Metrics of predictions over a whole split, and how sure one can be of them.
+//!
+//! Every metric is computed from all examples at once, never averaged over batches, in `f64`, and
+//! agrees with scikit-learn's (`zero_division=0`) or SciPy's, except where those give NaN:
+//! a correlation with a constant is 0 here.
+//!
+//! A metric sees the examples through *counts*, how often each of them occurs: all ones for the
+//! metric itself, a draw with replacement for the bootstrap. See [`bootstrap`].
+
+mod classification;
+mod correlation;
+mod loss;
+
+pub mod bootstrap;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::data::{Labels, Task};
+
+pub use loss::{cross_entropy, cross_entropy_per_example, mean_squared_error, squared_errors};
+
+use classification::Confusion;
+use correlation::Paired;
+
+/// What a model says about each example of a split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Predictions<'a> {
+    /// Classification: `n x classes` logits (or probabilities), row-major.
+    Logits {
+        /// The values, row after row.
+        values: &'a [f32],
+        /// The number of columns.
+        classes: usize,
+    },
+    /// Regression: one value an example.
+    Values(&'a [f32]),
+}
+
+impl Predictions<'_> {
+    /// The number of examples (of whole rows, for logits).
+    pub fn len(&self) -> usize {
+        match self {
+            Predictions::Logits { values, classes } => values.len() / (*classes).max(1),
+            Predictions::Values(values) => values.len(),
+        }
+    }
+
+    /// Whether there are no examples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Whether more or less of a metric is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The greater the better.
+    Maximize,
+    /// The smaller the better.
+    Minimize,
+}
+
+/// A measure of how good predictions are, other than the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Metric {
+    /// Share of examples whose greatest logit is that of their class (the first one wins ties).
+    Accuracy,
+    /// `2 tp / (2 tp + fp + fn)` of one class; 0 where that is 0/0.
+    F1 {
+        /// The class number that counts as positive.
+        positive: u32,
+    },
+    /// Mean of the F1 of all classes that occur among the labels or the predictions.
+    F1Macro,
+    /// Matthews correlation coefficient (for any number of classes, Gorodkin 2004); 0 where all
+    /// labels or all predictions are one class.
+    Matthews,
+    /// Pearson correlation; 0 where labels or predictions are constant.
+    Pearson,
+    /// Spearman rank correlation, ties having their mean rank; 0 where either side is constant.
+    Spearman,
+    /// Mean squared error.
+    Mse,
+}
+
+impl Metric {
+    /// All metrics, F1 with class 1 as the positive one.
+    pub const ALL: [Metric; 7] = [
+        Metric::Accuracy,
+        Metric::F1 { positive: 1 },
+        Metric::F1Macro,
+        Metric::Matthews,
+        Metric::Pearson,
+        Metric::Spearman,
+        Metric::Mse,
+    ];
+
+    /// The name in recipes and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Metric::Accuracy => "accuracy",
+            Metric::F1 { .. } => "f1",
+            Metric::F1Macro => "f1_macro",
+            Metric::Matthews => "matthews",
+            Metric::Pearson => "pearson",
+            Metric::Spearman => "spearman",
+            Metric::Mse => "mse",
+        }
+    }
+
+    /// The metric of this name; F1 has class 1 as the positive one. Case is ignored, and the
+    /// names that scikit-learn and `evaluate` use are known as well.
+    ///
+    /// # Errors
+    /// [`MetricError::Unknown`].
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name.to_ascii_lowercase().replace('-', "_").as_str() {
+            "accuracy" | "acc" => Ok(Metric::Accuracy),
+            "f1" | "f1_binary" => Ok(Metric::F1 { positive: 1 }),
+            "f1_macro" | "macro_f1" => Ok(Metric::F1Macro),
+            "matthews" | "matthews_correlation" | "matthews_corrcoef" | "mcc" => {
+                Ok(Metric::Matthews)
+            }
+            "pearson" | "pearsonr" => Ok(Metric::Pearson),
+            "spearman" | "spearmanr" => Ok(Metric::Spearman),
+            "mse" | "mean_squared_error" => Ok(Metric::Mse),
+            _ => Err(MetricError::Unknown { name: name.into() }),
+        }
+    }
+
+    /// Whether more or less of it is better.
+    pub fn direction(&self) -> Direction {
+        match self {
+            Metric::Mse => Direction::Minimize,
+            _ => Direction::Maximize,
+        }
+    }
+
+    /// The task that it is for.
+    pub fn task(&self) -> Task {
+        match self {
+            Metric::Accuracy | Metric::F1 { .. } | Metric::F1Macro | Metric::Matthews => {
+                Task::Classification
+            }
+            Metric::Pearson | Metric::Spearman | Metric::Mse => Task::Regression,
+        }
+    }
+
+    /// The metrics that are usual for a task, the main one first: accuracy and F1 for two
+    /// classes, accuracy and macro F1 for more, Spearman and Pearson for regression.
+    pub fn for_task(task: Task, num_classes: usize) -> Vec<Metric> {
+        match task {
+            Task::Classification if num_classes == 2 => {
+                vec![Metric::Accuracy, Metric::F1 { positive: 1 }]
+            }
+            Task::Classification => vec![Metric::Accuracy, Metric::F1Macro],
+            Task::Regression => vec![Metric::Spearman, Metric::Pearson],
+        }
+    }
+
+    /// The metric of these predictions over all examples.
+    ///
+    /// # Errors
+    /// No examples, predictions and labels that do not belong together, or a logit or value that
+    /// is NaN or infinite (a model that has diverged).
+    pub fn compute(&self, predictions: &Predictions<'_>, labels: &Labels) -> Result<f64> {
+        let prepared = Prepared::new(*self, predictions, labels)?;
+        Ok(prepared.value(&vec![1; labels.len()]))
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Metric {
+    type Err = MetricError;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::from_name(name)
+    }
+}
+
+/// A metric with everything computed that does not depend on how often an example counts.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    metric: Metric,
+    data: PreparedData<'a>,
+}
+
+#[derive(Debug)]
+enum PreparedData<'a> {
+    Classes(Confusion<'a>),
+    Values(Paired<'a>),
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(
+        metric: Metric,
+        predictions: &Predictions<'a>,
+        labels: &'a Labels,
+    ) -> Result<Self> {
+        let data = match (metric.task(), predictions, labels) {
+            (
+                Task::Classification,
+                Predictions::Logits { values, classes },
+                Labels::Class(labels),
+            ) => PreparedData::Classes(Confusion::new(values, *classes, labels)?),
+            (Task::Regression, Predictions::Values(values), Labels::Value(labels)) => {
+                let with_ranks = metric == Metric::Spearman;
+                PreparedData::Values(Paired::new(values, labels, with_ranks)?)
+            }
+            _ => return Err(MetricError::WrongTask { metric }),
+        };
+        Ok(Self { metric, data })
+    }
+
+    /// The metric of the sample in which example `i` occurs `counts[i]` times.
+    pub(crate) fn value(&self, counts: &[u32]) -> f64 {
+        match &self.data {
+            PreparedData::Classes(confusion) => match self.metric {
+                Metric::F1 { positive } => confusion.f1(counts, positive),
+                Metric::F1Macro => confusion.f1_macro(counts),
+                Metric::Matthews => confusion.matthews(counts),
+                _ => confusion.accuracy(counts),
+            },
+            PreparedData::Values(paired) => match self.metric {
+                Metric::Pearson => paired.pearson(counts),
+                Metric::Spearman => paired.spearman(counts),
+                _ => paired.mse(counts),
+            },
+        }
+    }
+}
+
+/// Why a metric could not be computed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricError {
+    /// No metric has this name.
+    #[error("unknown metric `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// There are no examples.
+    #[error("no examples to compute a metric on")]
+    Empty,
+    /// Predictions and labels are not equally many.
+    #[error("{predictions} predictions for {labels} labels")]
+    LengthMismatch {
+        /// The number of predictions (for logits: values divided by classes).
+        predictions: usize,
+        /// The number of labels.
+        labels: usize,
+    },
+    /// The logits do not fill whole rows, or there are none in a row.
+    #[error("{values} logits do not fill rows of {classes}")]
+    RaggedLogits {
+        /// The number of values.
+        values: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A classification metric on regression values, or the other way round.
+    #[error("metric `{metric}` does not fit these predictions and labels")]
+    WrongTask {
+        /// The metric.
+        metric: Metric,
+    },
+    /// A class number without a column among the logits.
+    #[error("example {example} is of class {label}, but there are logits of {classes} classes")]
+    LabelOutOfRange {
+        /// The example's place.
+        example: usize,
+        /// Its class.
+        label: u32,
+        /// The number of columns.
+        classes: usize,
+    },
+    /// A prediction or label that is NaN or infinite.
+    #[error("the prediction or label of example {example} is not finite")]
+    NotFinite {
+        /// The example's place.
+        example: usize,
+    },
+    /// Bootstrap options that make no sense.
+    #[error(
+        "bootstrap with {resamples} resamples at level {level}: needs at least one, and a level \
+         in (0, 1)"
+    )]
+    BadBootstrap {
+        /// The number of resamples.
+        resamples: usize,
+        /// The level.
+        level: f64,
+    },
+}
+
+impl MetricError {
+    /// How to mend it, in one line, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            MetricError::Unknown { .. } => {
+                let names: Vec<_> = Metric::ALL.iter().map(Metric::name).collect();
+                Some(format!("known are {}", names.join(", ")))
+            }
+            MetricError::WrongTask { metric } => Some(match metric.task() {
+                Task::Classification => "it is for classification".into(),
+                Task::Regression => "it is for regression".into(),
+            }),
+            MetricError::NotFinite { .. } => {
+                Some("training has diverged: try a smaller learning rate".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The result of computing metrics.
+pub type Result<T, E = MetricError> = std::result::Result<T, E>;
+
+/// Checks logits against labels and gives back the number of examples.
+fn check_logits(logits: &[f32], classes: usize, labels: &[u32]) -> Result<usize> {
+    if classes == 0 || !logits.len().is_multiple_of(classes) {
+        return Err(MetricError::RaggedLogits {
+            values: logits.len(),
+            classes,
+        });
+    }
+    let n = check_lengths(logits.len() / classes, labels.len())?;
+    if let Some(at) = logits.iter().position(|v| !v.is_finite()) {
+        return Err(MetricError::NotFinite {
+            example: at / classes,
+        });
+    }
+    if let Some(example) = labels.iter().position(|&l| l as usize >= classes) {
+        return Err(MetricError::LabelOutOfRange {
+            example,
+            label: labels[example],
+            classes,
+        });
+    }
+    Ok(n)
+}
+
+/// Checks regression values against labels and gives back the number of examples.
+fn check_values(predictions: &[f32], labels: &[f32]) -> Result<usize> {
+    let n = check_lengths(predictions.len(), labels.len())?;
+    let mut pairs = predictions.iter().zip(labels);
+    match pairs.position(|(p, l)| !p.is_finite() || !l.is_finite()) {
+        Some(example) => Err(MetricError::NotFinite { example }),
+        None => Ok(n),
+    }
+}
+
+fn check_lengths(predictions: usize, labels: usize) -> Result<usize> {
+    if predictions != labels {
+        return Err(MetricError::LengthMismatch {
+            predictions,
+            labels,
+        });
+    }
+    if labels == 0 {
+        return Err(MetricError::Empty);
+    }
+    Ok(labels)
+}
