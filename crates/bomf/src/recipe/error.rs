@@ -1,0 +1,163 @@
+//! What can be wrong with a recipe.
+
+use std::path::PathBuf;
+
+/// An error of a recipe: what, where, and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not YAML.
+    #[error("{file}{}: {message}", line_of(*line))]
+    Syntax {
+        /// The file, as it was named.
+        file: String,
+        /// Line, from 1; 0 where it is not known.
+        line: u64,
+        /// The parser's words.
+        message: String,
+    },
+    /// A field that no recipe has.
+    #[error("{file}{}: unknown field `{field}` {}", line_of(*line), place_of(section))]
+    UnknownField {
+        /// The file, as it was named.
+        file: String,
+        /// Line of the field, from 1.
+        line: u64,
+        /// The field.
+        field: String,
+        /// Path of the section it stands in; empty at the top level.
+        section: String,
+        /// The fields that the section has.
+        known: Vec<&'static str>,
+        /// The one of them that is spelled most like it, if any is near.
+        nearest: Option<&'static str>,
+    },
+    /// A value of the wrong type or out of range.
+    #[error("{file}{}: `{field}` is {value}, but must be {expected}", line_of(*line))]
+    BadValue {
+        /// The file, as it was named; empty where the value came from elsewhere.
+        file: String,
+        /// Line of the value, from 1; 0 where it came from elsewhere.
+        line: u64,
+        /// Path of the field.
+        field: String,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        expected: String,
+        /// The allowed word that is spelled most like it, if any is near.
+        nearest: Option<&'static str>,
+    },
+    /// A hyperparameter that is both searched and fixed.
+    #[error("{file}{}: `{name}` is searched in `stage1.space` and set in `finetune`", line_of(*line))]
+    SearchedAndFixed {
+        /// The file, as it was named.
+        file: String,
+        /// Line where it is searched.
+        line: u64,
+        /// The hyperparameter.
+        name: &'static str,
+    },
+    /// A hyperparameter that is neither searched nor fixed.
+    #[error("{file}: `{name}` is neither searched in stage 1 nor set in `finetune`")]
+    NeitherSearchedNorFixed {
+        /// The file, as it was named.
+        file: String,
+        /// The hyperparameter.
+        name: &'static str,
+    },
+    /// Two fields that do not go together.
+    #[error("{file}{}: `{field}` is needed where `{other}` is {value}", line_of(*line))]
+    Needed {
+        /// The file, as it was named.
+        file: String,
+        /// Line of the field that needs the other one.
+        line: u64,
+        /// Path of the missing field.
+        field: &'static str,
+        /// Path of the field that needs it.
+        other: &'static str,
+        /// What that one holds.
+        value: String,
+    },
+    /// A metric that this kind of task does not have.
+    #[error("`{field}` names {name}, which {kind} does not have")]
+    MetricOfOtherKind {
+        /// Path of the field.
+        field: &'static str,
+        /// The metric.
+        name: &'static str,
+        /// The kind of the task.
+        kind: &'static str,
+    },
+    /// An objective that the recipe does not compute.
+    #[error("`{field}` names {name}, which is not among the objectives {}", objectives.join(", "))]
+    UnknownObjective {
+        /// Path of the field.
+        field: &'static str,
+        /// What it names.
+        name: &'static str,
+        /// Loss and metrics of this task.
+        objectives: Vec<&'static str>,
+    },
+    /// An objective for which a value is missing.
+    #[error("`{field}` holds no value for {name}")]
+    MissingObjective {
+        /// Path of the field.
+        field: &'static str,
+        /// The objective.
+        name: &'static str,
+    },
+}
+
+fn line_of(line: u64) -> String {
+    match line {
+        0 => String::new(),
+        line => format!(" line {line}"),
+    }
+}
+
+fn place_of(section: &str) -> String {
+    match section {
+        "" => "at the top level".into(),
+        section => format!("in `{section}`"),
+    }
+}
+
+impl RecipeError {
+    /// How to mend it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            RecipeError::UnknownField {
+                nearest: Some(nearest),
+                ..
+            }
+            | RecipeError::BadValue {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `{nearest}`?")),
+            RecipeError::UnknownField { known, .. } => {
+                Some(format!("its fields are {}", known.join(", ")))
+            }
+            RecipeError::SearchedAndFixed { name, .. } => Some(format!(
+                "leave `{name}` out of one of them, or skip the search with `stage1.trials: 0`"
+            )),
+            RecipeError::NeitherSearchedNorFixed { name, .. } => Some(format!(
+                "set `finetune.{name}`, or search it in `stage1.space`"
+            )),
+            RecipeError::MetricOfOtherKind { .. } => {
+                Some("set `task.kind` if it was guessed wrong".into())
+            }
+            RecipeError::UnknownObjective { .. } => Some("add it to `task.metrics`".into()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The recipe of a run: every choice of the pipeline, read from YAML.
+//!
+//! Text becomes a tree of values that know their lines (`node`), the tree
+//! becomes a [`Recipe`] or one clear error (`parse`, `read`), and a recipe
+//! becomes text again with every value and what it means (`write`), so that a
+//! run can be repeated from its own output. A field that is left out or `null`
+//! takes its default; a field that does not exist is refused.
+//!
+//! ```
+//! use bomf::recipe::Recipe;
+//!
+//! let recipe = Recipe::from_yaml("stage1: {trials: 4}", "recipe.yaml")?;
+//! assert_eq!(recipe.stage1.trials, 4);
+//! assert_eq!(recipe, Recipe::from_yaml(&recipe.to_yaml(), "again.yaml")?);
+//!
+//! let error = Recipe::from_yaml("finetune:\n  epoch: 3", "recipe.yaml").unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "recipe.yaml line 2: unknown field `epoch` in `finetune`"
+//! );
+//! assert_eq!(error.hint().as_deref(), Some("did you mean `epochs`?"));
+//! # Ok::<(), bomf::recipe::RecipeError>(())
+//! ```
+
+mod error;
+mod hyperparameter;
+mod node;
+mod objectives;
+mod parse;
+mod read;
+mod task;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use error::RecipeError;
+pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
+pub use objectives::Objectives;
+pub use task::{Columns, Metric, Optimised, Task, TaskKind};
+
+use indexmap::IndexMap;
+use std::path::Path;
+
+/// Every choice of a run.
+///
+/// One that comes from [`Recipe::from_yaml`] or [`Recipe::load`] is valid: each
+/// value lies in its documented range, and the fields go together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Recipe {
+    /// Seed of every random choice: the design, dropout, shuffling, carved-off
+    /// splits. Default 0.
+    pub seed: u64,
+    /// The data and what is measured on it.
+    pub task: Task,
+    /// The search for hyperparameters on the lightweight model.
+    pub stage1: Stage1,
+    /// The one fine-tuning run of the full model.
+    pub finetune: Finetune,
+    /// Which of its checkpoints are gathered.
+    pub members: Members,
+    /// The search for the weights that fuse them.
+    pub stage2: Stage2,
+}
+
+/// Stage 1: Bayesian optimisation of hyperparameters on the lightweight model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage1 {
+    /// Configurations to try; 0 skips stage 1, and the values of [`Finetune`] are
+    /// used, as they are where nothing is left to search. Default 10, at most
+    /// 10,000.
+    pub trials: usize,
+    /// How many of them are drawn at random before the surrogate chooses: from 1
+    /// to `trials`. Default 3 (or `trials`, where that is less).
+    pub initial: usize,
+    /// Passes over the training split in a trial, where `epochs` is not searched
+    /// itself. Default 3, from 1 to 10,000.
+    pub epochs: usize,
+    /// What the lightweight model leaves untrained. Default [`FrozenLayers::Half`].
+    pub frozen_layers: FrozenLayers,
+    /// Evaluations on the select split in each pass. Default 2, from 1 to 1,000.
+    pub evaluations_per_epoch: usize,
+    /// What is searched, and where. Given in the recipe, it replaces the default:
+    /// `learning_rate` log-uniform from 1e-5 to 5e-4 and `batch_size` from 8 to
+    /// 32, each unless `finetune` fixes it.
+    pub space: IndexMap<Hyperparameter, Dimension>,
+}
+
+/// How much of the model stage 1 does not train, counted from the bottom.
+///
+/// The embeddings are frozen with the first layer; 0 freezes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrozenLayers {
+    /// The lower half of the layers, rounded down.
+    Half,
+    /// So many layers.
+    Count(usize),
+}
+
+impl FrozenLayers {
+    /// The number of frozen layers in a model of `layers` layers.
+    ///
+    /// A count larger than `layers - 1` is cut to that: a model with every layer
+    /// frozen is no proxy, its best hyperparameters do not line up with the full
+    /// model's.
+    pub fn count(self, layers: usize) -> usize {
+        match self {
+            FrozenLayers::Half => layers / 2,
+            FrozenLayers::Count(count) => count.min(layers.saturating_sub(1)),
+        }
+    }
+}
+
+/// The fine-tuning run, in the words of the Hugging Face `Trainer`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finetune {
+    /// Passes over the training split, at most. Default 10, from 1 to 10,000.
+    pub epochs: usize,
+    /// Whether the run ends once no later step can be a member: at the upper end
+    /// of [`Members::window`] beyond the best step so far. Default true.
+    pub early_stopping: bool,
+    /// Peak learning rate, above 0 and at most 1; `None` takes stage 1's.
+    pub learning_rate: Option<f64>,
+    /// Examples in a batch, from 1 to 4,096; `None` takes stage 1's.
+    pub batch_size: Option<usize>,
+    /// Decoupled weight decay (none on biases and norms). Default 0.1, from 0 to 10.
+    pub weight_decay: f64,
+    /// AdamW's decay of the first moment. Default 0.9, from 0 to below 1.
+    pub adam_beta1: f64,
+    /// AdamW's decay of the second moment. Default 0.98, from 0 to below 1.
+    pub adam_beta2: f64,
+    /// AdamW's term in the denominator. Default 1e-6, above 0 and at most 1.
+    pub adam_epsilon: f64,
+    /// Share of the steps over which the learning rate rises. Default 0.2, from 0
+    /// to 1.
+    pub warmup_ratio: f64,
+    /// How the learning rate goes on after the warm-up. Default
+    /// [`Schedule::Constant`].
+    pub schedule: Schedule,
+    /// Dropout probability, from 0 to below 1; `None` takes those of `config.json`.
+    pub dropout: Option<f64>,
+    /// Largest norm of the gradient; 0 switches clipping off. Default 1, from 0 to
+    /// 10^6.
+    pub max_grad_norm: f64,
+    /// Batches whose gradients are summed for a step. Default 1, from 1 to 4,096.
+    pub gradient_accumulation_steps: usize,
+    /// Evaluations on the select split in each pass. Default 4, from 1 to 1,000.
+    pub evaluations_per_epoch: usize,
+}
+
+/// The learning rate after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// It falls to 0 at the last step, in a line.
+    Linear,
+}
+
+/// Which checkpoints of the fine-tuning run are members.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Members {
+    /// About how many. Default 15, from 2 to 1,000.
+    pub count: usize,
+    /// First and last step, in units of B*, the step with the best chosen
+    /// objective: the first above 0 and at most 1, the last from 1 to 100, not
+    /// both 1. Default [0.5, 2].
+    pub window: [f64; 2],
+}
+
+/// Stage 2: multi-objective Bayesian optimisation of the weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage2 {
+    /// Evaluations beyond the starting design, at most 100,000; `None` makes 5 N
+    /// for N members.
+    pub evaluations: Option<usize>,
+    /// Which point of the front becomes `fused/`. Default [`Choose::BestMetric`].
+    pub choose: Choose,
+    /// Weight of each objective for [`Choose::Weights`], at least 0, one of them
+    /// above 0.
+    pub objective_weights: Option<IndexMap<Optimised, f64>>,
+    /// Reference point of the hypervolume, each objective in its own direction;
+    /// `None` infers it from the members.
+    pub ref_point: Option<IndexMap<Optimised, f64>>,
+}
+
+/// A rule that takes one point from the Pareto front.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choose {
+    /// The best value of [`Task::choose_by`].
+    BestMetric,
+    /// The lowest loss among the points whose chosen metric lies within one
+    /// standard error of the best.
+    OneStandardError,
+    /// The point farthest from the line (plane) through the front's ends.
+    Knee,
+    /// The best sum of the objectives, normalised and weighted by
+    /// [`Stage2::objective_weights`].
+    Weights,
+}
+
+/// An enum whose values have names in YAML.
+macro_rules! named {
+    ($type:ident { $($variant:ident = $name:literal),+ $(,)? }) => {
+        impl $type {
+            pub(super) const NAMED: &[(&'static str, Self)] =
+                &[$(($name, Self::$variant)),+];
+
+            /// Its name in a recipe.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+use named;
+
+named!(Schedule {
+    Constant = "constant",
+    Linear = "linear",
+});
+
+named!(Choose {
+    BestMetric = "best_metric",
+    OneStandardError = "one_standard_error",
+    Knee = "knee",
+    Weights = "weights",
+});
+
+impl Default for Stage1 {
+    fn default() -> Self {
+        Stage1 {
+            trials: 10,
+            initial: 3,
+            epochs: 3,
+            frozen_layers: FrozenLayers::Half,
+            evaluations_per_epoch: 2,
+            space: IndexMap::from_iter([
+                (
+                    Hyperparameter::LearningRate,
+                    Dimension::LogFloat {
+                        low: 1e-5,
+                        high: 5e-4,
+                    },
+                ),
+                (
+                    Hyperparameter::BatchSize,
+                    Dimension::Int { low: 8, high: 32 },
+                ),
+            ]),
+        }
+    }
+}
+
+impl Default for Finetune {
+    fn default() -> Self {
+        Finetune {
+            epochs: 10,
+            early_stopping: true,
+            learning_rate: None,
+            batch_size: None,
+            weight_decay: 0.1,
+            adam_beta1: 0.9,
+            adam_beta2: 0.98,
+            adam_epsilon: 1e-6,
+            warmup_ratio: 0.2,
+            schedule: Schedule::Constant,
+            dropout: None,
+            max_grad_norm: 1.0,
+            gradient_accumulation_steps: 1,
+            evaluations_per_epoch: 4,
+        }
+    }
+}
+
+impl Default for Members {
+    fn default() -> Self {
+        Members {
+            count: 15,
+            window: [0.5, 2.0],
+        }
+    }
+}
+
+impl Default for Stage2 {
+    fn default() -> Self {
+        Stage2 {
+            evaluations: None,
+            choose: Choose::BestMetric,
+            objective_weights: None,
+            ref_point: None,
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe from a file.
+    ///
+    /// # Errors
+    /// [`RecipeError::Read`], or what [`Recipe::from_yaml`] finds.
+    pub fn load(path: &Path) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
+            path: path.into(),
+            source,
+        })?;
+        Self::from_yaml(&text, &path.display().to_string())
+    }
+
+    /// Parses and validates a recipe; `file` is the name that errors begin with.
+    ///
+    /// An empty text is the default recipe.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    pub fn from_yaml(text: &str, file: &str) -> Result<Self, RecipeError> {
+        parse::recipe(text, file)
+    }
+
+    /// The recipe as YAML, with every value and a word on each.
+    pub fn to_yaml(&self) -> String {
+        write::recipe(self)
+    }
+
+    /// Gives a hyperparameter a value for the full run and takes it out of stage
+    /// 1's space.
+    ///
+    /// # Errors
+    /// [`RecipeError::BadValue`] where the value is of the wrong type or out of
+    /// range.
+    pub fn fix(&mut self, name: Hyperparameter, value: &HyperValue) -> Result<(), RecipeError> {
+        self.finetune.set(name, value)?;
+        self.stage1.space.shift_remove(&name);
+        if self.stage1.space.is_empty() {
+            self.stage1.skip();
+        }
+        Ok(())
+    }
+}
+
+impl Stage1 {
+    /// Leaves stage 1 out.
+    fn skip(&mut self) {
+        self.trials = 0;
+        self.initial = 1;
+    }
+}

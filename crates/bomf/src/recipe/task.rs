@@ -1,0 +1,147 @@
+//! The data of a run and what is measured on it.
+
+use super::named;
+
+/// The data and what is measured on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Name for the report; `None` takes the data folder's.
+    pub name: Option<String>,
+    /// Classification or regression; `None` (`auto`) looks at the labels.
+    pub kind: Option<TaskKind>,
+    /// Which columns of the data are what.
+    pub columns: Columns,
+    /// Metrics, each an objective of stage 2 beside the loss; empty takes accuracy
+    /// for classification and pearson for regression.
+    pub metrics: Vec<Metric>,
+    /// The objective by which checkpoints, soups and the front's point are chosen;
+    /// `None` takes the first metric.
+    pub choose_by: Option<Optimised>,
+    /// The label that counts as positive for `f1`; `None` takes the one with
+    /// index 1.
+    pub positive_label: Option<String>,
+    /// The labels in the order of their indices; `None` takes those of the model's
+    /// `config.json` where they match, and otherwise sorts them.
+    pub labels: Option<Vec<String>>,
+    /// Tokens of an example that are kept. Default 128, from 4 to 32,768.
+    pub max_length: usize,
+    /// Share of `train` that is carved off where `validation` is missing. Default
+    /// 0.1, above 0 and at most 0.5.
+    pub validation_fraction: f64,
+    /// Share of `train` that is carved off where `test` is missing. Default 0.1,
+    /// above 0 and at most 0.5.
+    pub test_fraction: f64,
+}
+
+/// Names of the columns; one that is `None` is guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Columns {
+    /// The text, or the first of a pair.
+    pub text: Option<String>,
+    /// The second text of a pair.
+    pub text_pair: Option<String>,
+    /// The label.
+    pub label: Option<String>,
+}
+
+/// What the labels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskKind {
+    /// One of several classes.
+    Classification,
+    /// A number.
+    Regression,
+}
+
+/// A metric over a whole split; more is better, save for [`Metric::Mse`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Share of the examples that are right.
+    Accuracy,
+    /// F1 of the positive label.
+    F1,
+    /// Unweighted mean of every label's F1.
+    F1Macro,
+    /// Matthews' correlation coefficient.
+    Matthews,
+    /// Pearson's correlation coefficient.
+    Pearson,
+    /// Spearman's rank correlation coefficient.
+    Spearman,
+    /// Mean squared error; less is better.
+    Mse,
+}
+
+impl Metric {
+    /// The kind of task that has this metric.
+    pub fn kind(self) -> TaskKind {
+        match self {
+            Metric::Accuracy | Metric::F1 | Metric::F1Macro | Metric::Matthews => {
+                TaskKind::Classification
+            }
+            Metric::Pearson | Metric::Spearman | Metric::Mse => TaskKind::Regression,
+        }
+    }
+}
+
+/// An objective: the loss or a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Optimised {
+    /// Mean loss: cross-entropy for classification, squared error for regression.
+    Loss,
+    /// A metric.
+    Metric(Metric),
+}
+
+impl Optimised {
+    pub(super) const NAMED: &[(&'static str, Self)] = &[
+        ("loss", Optimised::Loss),
+        ("accuracy", Optimised::Metric(Metric::Accuracy)),
+        ("f1", Optimised::Metric(Metric::F1)),
+        ("f1_macro", Optimised::Metric(Metric::F1Macro)),
+        ("matthews", Optimised::Metric(Metric::Matthews)),
+        ("pearson", Optimised::Metric(Metric::Pearson)),
+        ("spearman", Optimised::Metric(Metric::Spearman)),
+        ("mse", Optimised::Metric(Metric::Mse)),
+    ];
+
+    /// Its name in a recipe and in `results.json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Optimised::Loss => "loss",
+            Optimised::Metric(metric) => metric.as_str(),
+        }
+    }
+}
+
+named!(TaskKind {
+    Classification = "classification",
+    Regression = "regression",
+});
+
+named!(Metric {
+    Accuracy = "accuracy",
+    F1 = "f1",
+    F1Macro = "f1_macro",
+    Matthews = "matthews",
+    Pearson = "pearson",
+    Spearman = "spearman",
+    Mse = "mse",
+});
+
+impl Default for Task {
+    fn default() -> Self {
+        Task {
+            name: None,
+            kind: None,
+            columns: Columns::default(),
+            metrics: Vec::new(),
+            choose_by: None,
+            positive_label: None,
+            labels: None,
+            max_length: 128,
+            validation_fraction: 0.1,
+            test_fraction: 0.1,
+        }
+    }
+}

@@ -1,0 +1,412 @@
+use super::*;
+use proptest::prelude::*;
+
+/// Reads `text`; what comes of it is the recipe's YAML without comments that
+/// differs from the default's, or the error and its hint.
+fn outcome(text: &str) -> String {
+    match Recipe::from_yaml(text, "recipe.yaml") {
+        Ok(recipe) => {
+            let default = Recipe::default().to_yaml();
+            let changed: Vec<String> = recipe
+                .to_yaml()
+                .lines()
+                .filter(|line| !default.lines().any(|other| other == *line))
+                .map(|line| line.split(" #").next().unwrap_or(line).trim().to_string())
+                .collect();
+            changed.join("; ")
+        }
+        Err(error) => match error.hint() {
+            Some(hint) => format!("{error} / {hint}"),
+            None => error.to_string(),
+        },
+    }
+}
+
+fn check(text: &str, expected: &str) {
+    assert_eq!(outcome(text), expected, "\n{text}");
+}
+
+#[test]
+fn what_is_left_out_takes_its_default() {
+    check("", "");
+    check("{}", "");
+    check("# nothing\n", "");
+    check("task:\nstage1:\n  trials: ~\n", "");
+    assert_eq!(Recipe::from_yaml("", "").unwrap(), Recipe::default());
+}
+
+#[test]
+fn values_are_read() {
+    check("seed: 7", "seed: 7");
+    check("seed: 18446744073709551615", "seed: 18446744073709551615");
+    check(
+        "finetune: {epochs: 1e1, adam_epsilon: 1e-8}",
+        "adam_epsilon: 1e-8",
+    );
+    check("task: {labels: [no, yes]}", r#"labels: ["no", "yes"]"#);
+    check("task: {labels: [0, 1]}", r#"labels: ["0", "1"]"#);
+    check("task: {columns: {text: true}}", r#"text: "true""#);
+    check(
+        "task: {kind: regression, metrics: [mse]}",
+        "kind: regression; metrics: [mse]",
+    );
+    check("stage1: {trials: 2}", "trials: 2; initial: 2");
+    check("stage1: {frozen_layers: 4}", "frozen_layers: 4");
+    check("members: {window: [0.25, 4]}", "window: [0.25, 4.0]");
+    check(
+        "stage1: {trials: 0}\nfinetune: {learning_rate: 2e-5, batch_size: 16}",
+        "trials: 0; initial: 1; space: {}; learning_rate: 2e-5; batch_size: 16",
+    );
+    check(
+        "stage1:\n  space:\n    batch_size: {type: categorical, choices: [8, 16]}\n    \
+         schedule: {type: categorical, choices: [constant, linear]}\n    \
+         learning_rate: {type: float, low: 0.001, high: 0.01}",
+        "batch_size: {type: categorical, choices: [8, 16]}; \
+         schedule: {type: categorical, choices: [\"constant\", \"linear\"]}; \
+         learning_rate: {type: float, low: 0.001, high: 0.01}",
+    );
+    check(
+        "stage2: {choose: weights, objective_weights: {loss: 1, accuracy: 2}}",
+        "choose: weights; objective_weights: {loss: 1.0, accuracy: 2.0}",
+    );
+}
+
+#[test]
+fn a_fixed_hyperparameter_is_not_searched() {
+    let recipe = Recipe::from_yaml("finetune: {learning_rate: 2e-5}", "x").unwrap();
+    assert_eq!(recipe.stage1.trials, 10);
+    assert_eq!(
+        recipe.stage1.space.keys().collect::<Vec<_>>(),
+        [&Hyperparameter::BatchSize]
+    );
+    check(
+        "finetune: {learning_rate: 2e-5, batch_size: 16}",
+        "trials: 0; initial: 1; space: {}; learning_rate: 2e-5; batch_size: 16",
+    );
+    let mut recipe = Recipe::default();
+    recipe
+        .fix(Hyperparameter::BatchSize, &HyperValue::Int(16))
+        .unwrap();
+    recipe
+        .fix(Hyperparameter::LearningRate, &HyperValue::Float(1e-4))
+        .unwrap();
+    assert_eq!(recipe.stage1.trials, 0);
+    assert_eq!(Recipe::from_yaml(&recipe.to_yaml(), "x").unwrap(), recipe);
+}
+
+#[test]
+fn unknown_fields_are_refused_with_the_nearest_name() {
+    check(
+        "seed: 1\n\nstage1:\n  trials: 3\nfinetune:\n\n  epoch: 3",
+        "recipe.yaml line 7: unknown field `epoch` in `finetune` / did you mean `epochs`?",
+    );
+    check(
+        "stage_1: {}",
+        "recipe.yaml line 1: unknown field `stage_1` at the top level / did you mean `stage1`?",
+    );
+    check(
+        "task:\n  columns:\n    sentence: x",
+        "recipe.yaml line 3: unknown field `sentence` in `task.columns` / its fields are text, \
+         text_pair, label",
+    );
+    check(
+        "stage1:\n  space:\n    lerning_rate: {type: float, low: 1, high: 2}",
+        "recipe.yaml line 3: unknown field `lerning_rate` in `stage1.space` / did you mean \
+         `learning_rate`?",
+    );
+    check(
+        "stage1:\n  space:\n    batch_size:\n      type: int\n      low: 1\n      high: 2\n      step: 4",
+        "recipe.yaml line 7: unknown field `step` in `stage1.space.batch_size` / its fields are \
+         type, low, high",
+    );
+    check(
+        "stage2: {ref_point: {acuracy: 1}}",
+        "recipe.yaml line 1: unknown field `acuracy` in `stage2.ref_point` / did you mean \
+         `accuracy`?",
+    );
+}
+
+#[test]
+fn wrong_values_are_named_with_what_is_allowed() {
+    for (text, expected) in [
+        (
+            "seed: -1",
+            "`seed` is -1, but must be a whole number of at least 0",
+        ),
+        (
+            "seed: x",
+            "`seed` is `x`, but must be a whole number of at least 0",
+        ),
+        (
+            "stage1: {trials: 1.5}",
+            "`stage1.trials` is 1.5, but must be a whole number from 0 to 10000",
+        ),
+        (
+            "stage1: {trials: 5, initial: 6}",
+            "`stage1.initial` is 6, but must be at most `stage1.trials`, which is 5",
+        ),
+        (
+            "stage1: {frozen_layers: most}",
+            "`stage1.frozen_layers` is `most`, but must be half, or a whole number from 0 to 1000",
+        ),
+        (
+            "finetune: {learning_rate: 0}",
+            "`finetune.learning_rate` is 0, but must be a number above 0 and at most 1",
+        ),
+        (
+            "finetune: {adam_beta2: 1}",
+            "`finetune.adam_beta2` is 1, but must be a number of at least 0 and below 1",
+        ),
+        (
+            "finetune: {weight_decay: .5e400}",
+            "a float cannot be that large",
+        ),
+        (
+            "finetune: {early_stopping: yes}",
+            "`finetune.early_stopping` is `yes`, but must be true or false",
+        ),
+        (
+            "finetune: {schedule: cosine}",
+            "`finetune.schedule` is `cosine`, but must be constant or linear",
+        ),
+        (
+            "finetune: 3",
+            "`finetune` is 3, but must be a mapping of fields",
+        ),
+        ("3", "`the recipe` is 3, but must be a mapping of fields"),
+        (
+            "task: {labels: [1.0, 2.0]}",
+            "`task.labels[0]` is 1.0, but must be a text: put it in quotes",
+        ),
+        (
+            "task: {labels: [a, a]}",
+            "`task.labels[1]` is `a`, but must be different from the values before it",
+        ),
+        (
+            "members: {window: [1, 1]}",
+            "`members.window[1]` is 1, but must be larger than the first number of the window",
+        ),
+        (
+            "stage1: {space: {epochs: {type: int, low: 4, high: 4}}}",
+            "`stage1.space.epochs.high` is 4, but must be larger than `low`",
+        ),
+        (
+            "stage1: {space: {epochs: {type: int, high: 4}}}",
+            "`stage1.space.epochs` is a mapping, but must be a mapping that has `low`",
+        ),
+        (
+            "stage1: {space: {dropout: {type: log_float, low: 0, high: 0.5}}}",
+            "`stage1.space.dropout.low` is 0, but must be a number above 0",
+        ),
+        (
+            "stage1: {space: {schedule: {type: float, low: 0, high: 1}}}",
+            "`stage1.space.schedule.type` is `float`, but must be categorical",
+        ),
+        (
+            "stage2: {choose: weights}",
+            "`stage2.objective_weights` is needed where `stage2.choose` is weights",
+        ),
+        (
+            "stage1: {trials: 0}",
+            "`learning_rate` is neither searched in stage 1 nor set in `finetune`",
+        ),
+        (
+            "stage1: {space: {learning_rate: {type: float, low: 0.1, high: 0.2}}}\n\
+             finetune: {learning_rate: 0.1}",
+            "`learning_rate` is searched in `stage1.space` and set in `finetune`",
+        ),
+    ] {
+        let outcome = outcome(text);
+        if !expected.starts_with('`') {
+            assert!(outcome.starts_with("recipe.yaml line 1: "), "{outcome}");
+            continue;
+        }
+        let place = if text == "stage1: {trials: 0}" {
+            "recipe.yaml: "
+        } else {
+            "recipe.yaml line 1: "
+        };
+        assert!(
+            outcome.starts_with(&format!("{place}{expected}")),
+            "{text}\n{outcome}"
+        );
+    }
+    check(
+        "task:\n  metrics:\n    - accuracy\n    - mathews",
+        "recipe.yaml line 4: `task.metrics[1]` is `mathews`, but must be accuracy, f1, f1_macro, \
+         matthews, pearson, spearman or mse / did you mean `matthews`?",
+    );
+}
+
+#[test]
+fn what_is_no_yaml_is_refused_with_its_line() {
+    for text in ["a: [1", "seed: 1\nseed: 2", "a: 1\n---\nb: 2", "a: *b"] {
+        let error = Recipe::from_yaml(text, "recipe.yaml").unwrap_err();
+        assert!(
+            matches!(error, RecipeError::Syntax { .. }),
+            "{text}: {error}"
+        );
+        let message = error.to_string();
+        assert!(message.starts_with("recipe.yaml line "), "{message}");
+        assert!(!message.trim().contains('\n'), "{message}");
+    }
+}
+
+#[test]
+fn objectives_follow_the_kind_of_the_task() {
+    let recipe = Recipe::from_yaml("stage2: {ref_point: {loss: 1, accuracy: 0.5}}", "x").unwrap();
+    let objectives = recipe.objectives(TaskKind::Classification).unwrap();
+    assert_eq!(objectives.metrics, [Metric::Accuracy]);
+    assert_eq!(objectives.choose_by, Optimised::Metric(Metric::Accuracy));
+    assert_eq!(objectives.ref_point, Some(vec![1.0, 0.5]));
+    assert_eq!(
+        recipe
+            .objectives(TaskKind::Regression)
+            .unwrap_err()
+            .to_string(),
+        "`stage2.ref_point` names accuracy, which is not among the objectives loss, pearson"
+    );
+    for (text, expected) in [
+        (
+            "task: {metrics: [accuracy, mse]}",
+            "`task.metrics` names mse, which classification does not have",
+        ),
+        (
+            "task: {choose_by: f1}",
+            "`task.choose_by` names f1, which is not among the objectives loss, accuracy",
+        ),
+        (
+            "stage2: {ref_point: {loss: 1}}",
+            "`stage2.ref_point` holds no value for accuracy",
+        ),
+    ] {
+        let recipe = Recipe::from_yaml(text, "x").unwrap();
+        let error = recipe.objectives(TaskKind::Classification).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn the_default_recipe_is_documented_field_by_field() {
+    let text = Recipe::default().to_yaml();
+    for line in text.lines() {
+        let is_plain = line.contains("{type");
+        assert!(line.contains('#') || is_plain, "{line}");
+        assert!(line.len() <= 130, "{line}");
+    }
+}
+
+/// A value for each field, drawn from what it may hold.
+fn any_recipe() -> impl Strategy<Value = Recipe> {
+    let texts = proptest::option::of("\\PC{1,8}|.{1,8}|(?s:.){1,8}");
+    let task = (
+        (texts.clone(), texts.clone(), texts),
+        proptest::option::of(proptest::sample::select(vec![
+            TaskKind::Classification,
+            TaskKind::Regression,
+        ])),
+        proptest::sample::subsequence(vec![Metric::Accuracy, Metric::F1, Metric::Mse], 0..=3),
+        proptest::option::of(proptest::sample::select(vec![
+            Optimised::Loss,
+            Optimised::Metric(Metric::F1Macro),
+        ])),
+        4usize..=32_768,
+        1e-9..0.5f64,
+    );
+    let stage1 = (1usize..50, 1usize..100, proptest::option::of(0usize..100));
+    let finetune = (
+        1usize..1000,
+        any::<bool>(),
+        0.0..10.0f64,
+        0.0..0.999f64,
+        proptest::option::of(0.0..0.99f64),
+        any::<bool>(),
+    );
+    let rest = (
+        any::<u64>(),
+        2usize..1000,
+        (1e-3..0.99f64, 1.0..100.0f64),
+        proptest::option::of(0usize..100_000),
+        proptest::option::of((-1e300..1e300f64, -1.0..1.0f64)),
+    );
+    (task, stage1, finetune, rest).prop_map(|(task, stage1, finetune, rest)| {
+        let mut recipe = Recipe::default();
+        (
+            (
+                recipe.task.name,
+                recipe.task.columns.text,
+                recipe.task.positive_label,
+            ),
+            recipe.task.kind,
+            recipe.task.metrics,
+            recipe.task.choose_by,
+            recipe.task.max_length,
+            recipe.task.test_fraction,
+        ) = task;
+        recipe.stage1.trials = stage1.0;
+        recipe.stage1.initial = stage1.0.min(3);
+        recipe.stage1.epochs = stage1.1;
+        if let Some(count) = stage1.2 {
+            recipe.stage1.frozen_layers = FrozenLayers::Count(count);
+            recipe.stage1.space.insert(
+                Hyperparameter::Schedule,
+                Dimension::Categorical {
+                    choices: vec![
+                        HyperValue::Text("linear".into()),
+                        HyperValue::Text("constant".into()),
+                    ],
+                },
+            );
+        }
+        recipe.finetune.epochs = finetune.0;
+        recipe.finetune.early_stopping = finetune.1;
+        recipe.finetune.weight_decay = finetune.2;
+        recipe.finetune.adam_beta1 = finetune.3;
+        recipe.finetune.dropout = finetune.4;
+        if finetune.5 {
+            recipe.finetune.schedule = Schedule::Linear;
+        }
+        recipe.seed = rest.0;
+        recipe.members.count = rest.1;
+        recipe.members.window = [rest.2.0, rest.2.1];
+        recipe.stage2.evaluations = rest.3;
+        recipe.stage2.ref_point = rest.4.map(|(loss, metric)| {
+            IndexMap::from_iter([
+                (Optimised::Loss, loss),
+                (Optimised::Metric(Metric::Accuracy), metric),
+            ])
+        });
+        recipe
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_recipe_reads_back_from_its_own_yaml(recipe in any_recipe()) {
+        let yaml = recipe.to_yaml();
+        let again = Recipe::from_yaml(&yaml, "x");
+        prop_assert!(again.as_ref().is_ok_and(|again| *again == recipe), "{yaml}\n{again:?}");
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+        let _ = Recipe::from_yaml(&text, "x");
+    }
+
+    #[test]
+    fn no_yaml_makes_the_reader_panic(
+        lines in proptest::collection::vec(
+            ("( ){0,4}", "(seed|task|stage1|space|epochs|labels|window|- |\\? |<<|&a |\\*a)",
+             ": ?", "([0-9eE.+-]{0,8}|\\[1, 2|\\{type: int|~|!!float x|\\|\n|\"x|[a-z]*)"),
+            0..8,
+        )
+    ) {
+        let text: String = lines
+            .iter()
+            .map(|(indent, key, colon, value)| format!("{indent}{key}{colon}{value}\n"))
+            .collect();
+        if let Err(error) = Recipe::from_yaml(&text, "x") {
+            let _ = (error.to_string(), error.hint());
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! From a recipe to YAML: every value, each with a word on what it means.
+
+use super::{
+    Dimension, Finetune, FrozenLayers, HyperValue, Members, Optimised, Recipe, Stage1, Stage2, Task,
+};
+use indexmap::IndexMap;
+use std::fmt::Display;
+
+/// Column at which the comments begin, where the values leave room.
+const COMMENT_COLUMN: usize = 38;
+
+pub(super) fn recipe(recipe: &Recipe) -> String {
+    let mut out = Writer::default();
+    out.line("# Recipe of a bomf run. A field that is left out or null takes its default.");
+    out.field("seed", recipe.seed, "seed of every random choice");
+    task(&mut out, &recipe.task);
+    stage1(&mut out, &recipe.stage1);
+    finetune(&mut out, &recipe.finetune);
+    members(&mut out, &recipe.members);
+    stage2(&mut out, &recipe.stage2);
+    out.text
+}
+
+fn task(out: &mut Writer, task: &Task) {
+    out.open("task", "the data and what is measured on it");
+    out.field("name", optional_text(&task.name), "null: the data folder's");
+    out.field(
+        "kind",
+        task.kind.map_or("auto", |kind| kind.as_str()),
+        "auto, classification or regression",
+    );
+    out.open("columns", "null: guessed");
+    out.field(
+        "text",
+        optional_text(&task.columns.text),
+        "the text, or the first of a pair",
+    );
+    out.field(
+        "text_pair",
+        optional_text(&task.columns.text_pair),
+        "the second of a pair",
+    );
+    out.field("label", optional_text(&task.columns.label), "the label");
+    out.close();
+    out.field(
+        "metrics",
+        list(task.metrics.iter()),
+        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; []: accuracy or pearson",
+    );
+    out.field(
+        "choose_by",
+        optional(task.choose_by.map(Optimised::as_str)),
+        "loss or a metric; null: the first metric",
+    );
+    out.field(
+        "positive_label",
+        optional_text(&task.positive_label),
+        "for f1; null: the label with index 1",
+    );
+    out.field(
+        "labels",
+        match &task.labels {
+            Some(labels) => list(labels.iter().map(|label| quoted(label))),
+            None => "null".into(),
+        },
+        "in the order of their indices; null: found in the data",
+    );
+    out.field(
+        "max_length",
+        task.max_length,
+        "tokens of an example that are kept",
+    );
+    out.field(
+        "validation_fraction",
+        number(task.validation_fraction),
+        "of train, where validation is missing",
+    );
+    out.field(
+        "test_fraction",
+        number(task.test_fraction),
+        "of train, where test is missing",
+    );
+    out.close();
+}
+
+fn stage1(out: &mut Writer, stage1: &Stage1) {
+    out.open(
+        "stage1",
+        "hyperparameters, searched on the lightweight model",
+    );
+    out.field(
+        "trials",
+        stage1.trials,
+        "0: no search, the values of finetune are used",
+    );
+    out.field(
+        "initial",
+        stage1.initial,
+        "of them at random, before the surrogate chooses",
+    );
+    out.field("epochs", stage1.epochs, "of a trial");
+    out.field(
+        "frozen_layers",
+        match stage1.frozen_layers {
+            FrozenLayers::Half => "half".into(),
+            FrozenLayers::Count(count) => count.to_string(),
+        },
+        "from the bottom: half or a number",
+    );
+    out.field(
+        "evaluations_per_epoch",
+        stage1.evaluations_per_epoch,
+        "on the select split",
+    );
+    if stage1.space.is_empty() {
+        out.field("space", "{}", "nothing is searched");
+    } else {
+        out.open(
+            "space",
+            "types: float, log_float, int, categorical (with choices)",
+        );
+        for (name, dimension) in &stage1.space {
+            out.field(name.as_str(), flow(dimension), "");
+        }
+        out.close();
+    }
+    out.close();
+}
+
+fn finetune(out: &mut Writer, finetune: &Finetune) {
+    out.open("finetune", "the one run of the full model");
+    out.field("epochs", finetune.epochs, "at most");
+    out.field(
+        "early_stopping",
+        finetune.early_stopping,
+        "end at the members' window",
+    );
+    out.field(
+        "learning_rate",
+        optional(finetune.learning_rate.map(number)),
+        "null: stage 1's",
+    );
+    out.field(
+        "batch_size",
+        optional(finetune.batch_size),
+        "null: stage 1's",
+    );
+    out.field(
+        "weight_decay",
+        number(finetune.weight_decay),
+        "none on biases and norms",
+    );
+    out.field(
+        "adam_beta1",
+        number(finetune.adam_beta1),
+        "decay of the first moment",
+    );
+    out.field(
+        "adam_beta2",
+        number(finetune.adam_beta2),
+        "decay of the second moment",
+    );
+    out.field(
+        "adam_epsilon",
+        number(finetune.adam_epsilon),
+        "in the denominator",
+    );
+    out.field(
+        "warmup_ratio",
+        number(finetune.warmup_ratio),
+        "share of the steps",
+    );
+    out.field(
+        "schedule",
+        finetune.schedule,
+        "after the warm-up: constant or linear",
+    );
+    out.field(
+        "dropout",
+        optional(finetune.dropout.map(number)),
+        "null: as in config.json",
+    );
+    out.field(
+        "max_grad_norm",
+        number(finetune.max_grad_norm),
+        "0: no clipping",
+    );
+    out.field(
+        "gradient_accumulation_steps",
+        finetune.gradient_accumulation_steps,
+        "batches a step",
+    );
+    out.field(
+        "evaluations_per_epoch",
+        finetune.evaluations_per_epoch,
+        "on the select split",
+    );
+    out.close();
+}
+
+fn members(out: &mut Writer, members: &Members) {
+    out.open("members", "which checkpoints of the run are fused");
+    out.field("count", members.count, "about how many");
+    out.field(
+        "window",
+        list(members.window.iter().copied().map(number)),
+        "first and last step, in units of the best step",
+    );
+    out.close();
+}
+
+fn stage2(out: &mut Writer, stage2: &Stage2) {
+    out.open("stage2", "the search for the weights of the members");
+    out.field(
+        "evaluations",
+        optional(stage2.evaluations),
+        "beyond the starting design; null: 5 times the members",
+    );
+    out.field(
+        "choose",
+        stage2.choose,
+        "best_metric, one_standard_error, knee or weights",
+    );
+    out.field(
+        "objective_weights",
+        by_objective(&stage2.objective_weights),
+        "for weights: {loss: 1, accuracy: 2}",
+    );
+    out.field(
+        "ref_point",
+        by_objective(&stage2.ref_point),
+        "of the hypervolume, like {loss: 1, accuracy: 0.5}; null: inferred",
+    );
+    out.close();
+}
+
+#[derive(Default)]
+struct Writer {
+    text: String,
+    depth: usize,
+}
+
+impl Writer {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    fn field(&mut self, name: &str, value: impl Display, comment: &str) {
+        let field = format!("{:1$}{name}: {value}", "", 2 * self.depth);
+        self.line(&match comment {
+            "" => field,
+            _ => format!("{field:<COMMENT_COLUMN$} # {comment}"),
+        });
+    }
+
+    fn open(&mut self, name: &str, comment: &str) {
+        let field = format!("{:1$}{name}:", "", 2 * self.depth);
+        self.line(&format!("{field:<COMMENT_COLUMN$} # {comment}"));
+        self.depth += 1;
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+    }
+}
+
+fn optional<T: Display>(value: Option<T>) -> String {
+    value.map_or("null".into(), |value| value.to_string())
+}
+
+fn optional_text(value: &Option<String>) -> String {
+    optional(value.as_deref().map(quoted))
+}
+
+/// A number that reads back as the same number: `{:?}` is the shortest such text.
+fn number(value: f64) -> String {
+    format!("{value:?}")
+}
+
+/// A text in double quotes, with escapes for all that YAML does not let stand there.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            c if c.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn list<T: Display>(items: impl Iterator<Item = T>) -> String {
+    let items: Vec<String> = items.map(|item| item.to_string()).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn by_objective(values: &Option<IndexMap<Optimised, f64>>) -> String {
+    optional(values.as_ref().map(|values| {
+        let entries: Vec<String> = values
+            .iter()
+            .map(|(objective, &value)| format!("{}: {}", objective.as_str(), number(value)))
+            .collect();
+        format!("{{{}}}", entries.join(", "))
+    }))
+}
+
+fn flow(dimension: &Dimension) -> String {
+    match dimension {
+        Dimension::Float { low, high } => {
+            format!("{{type: float, low: {low:?}, high: {high:?}}}")
+        }
+        Dimension::LogFloat { low, high } => {
+            format!("{{type: log_float, low: {low:?}, high: {high:?}}}")
+        }
+        Dimension::Int { low, high } => format!("{{type: int, low: {low}, high: {high}}}"),
+        Dimension::Categorical { choices } => {
+            let choices = list(choices.iter().map(|choice| match choice {
+                HyperValue::Text(text) => quoted(text),
+                value => value.to_string(),
+            }));
+            format!("{{type: categorical, choices: {choices}}}")
+        }
+    }
+}
