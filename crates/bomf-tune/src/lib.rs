@@ -1,1 +1,15 @@
-//! Fine-tuning of transformers: tape, kernels, models, data and metrics.
+//! Fine-tuning of transformers: kernels, tape, models, data, metrics, training.
+
+pub mod batch;
+pub mod data;
+mod error;
+pub mod kernels;
+pub mod metrics;
+pub mod models;
+pub mod optim;
+pub mod params;
+pub mod tape;
+pub mod tokenize;
+pub mod train;
+
+pub use error::TuneError;

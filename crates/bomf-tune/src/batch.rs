@@ -1,0 +1,151 @@
+//! Tokenised examples, and batches of them without padding.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Sequences one behind another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequences {
+    ids: Vec<u32>,
+    type_ids: Vec<u32>,
+    /// Sequence `i` has the tokens `offsets[i]..offsets[i + 1]`.
+    offsets: Vec<usize>,
+}
+
+impl Default for Sequences {
+    fn default() -> Self {
+        Sequences {
+            ids: Vec::new(),
+            type_ids: Vec::new(),
+            offsets: vec![0],
+        }
+    }
+}
+
+impl Sequences {
+    /// Appends one sequence; ids and segment types have one length, at least 1.
+    pub fn push(&mut self, ids: &[u32], type_ids: &[u32]) {
+        debug_assert!(!ids.is_empty() && ids.len() == type_ids.len());
+        self.ids.extend_from_slice(ids);
+        self.type_ids.extend_from_slice(type_ids);
+        self.offsets.push(self.ids.len());
+    }
+
+    /// How many sequences there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Tokens of all sequences together.
+    pub fn num_tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Largest token id.
+    pub fn max_id(&self) -> Option<u32> {
+        self.ids.iter().max().copied()
+    }
+
+    /// The tokens of sequence `i`.
+    pub fn ids(&self, i: usize) -> &[u32] {
+        &self.ids[self.range(i)]
+    }
+
+    /// Where sequence `i` lies among all tokens.
+    pub fn range(&self, i: usize) -> Range<usize> {
+        self.offsets[i]..self.offsets[i + 1]
+    }
+
+    /// The sequences `indices` as one batch that asks for the output at the first
+    /// token of each.
+    pub fn batch(&self, indices: &[usize]) -> Batch {
+        let mut batch = Sequences::default();
+        for &i in indices {
+            batch.push(self.ids(i), &self.type_ids[self.range(i)]);
+        }
+        let first = batch.offsets[..indices.len()].iter().map(|&o| o as u32);
+        let outputs = first.collect();
+        batch.into_batch(outputs, (0..=indices.len()).collect())
+    }
+
+    /// All sequences as one batch that asks for the output at the rows `outputs`,
+    /// of which sequence `i` has `output_offsets[i]..output_offsets[i + 1]`.
+    pub fn into_batch(self, outputs: Vec<u32>, output_offsets: Vec<usize>) -> Batch {
+        let positions = self
+            .offsets
+            .windows(2)
+            .flat_map(|w| 0..(w[1] - w[0]) as u32)
+            .collect();
+        Batch {
+            ids: self.ids.into(),
+            type_ids: self.type_ids.into(),
+            positions,
+            offsets: self.offsets.into(),
+            outputs: outputs.into(),
+            output_offsets: output_offsets.into(),
+        }
+    }
+
+    /// Consecutive groups of sequences of about `tokens` tokens each.
+    pub fn groups(&self, tokens: usize) -> Vec<Range<usize>> {
+        let mut groups = Vec::new();
+        let mut start = 0;
+        for i in 0..self.len() {
+            if self.offsets[i + 1] - self.offsets[start] >= tokens || i + 1 == self.len() {
+                groups.push(start..i + 1);
+                start = i + 1;
+            }
+        }
+        groups
+    }
+}
+
+/// One batch, as the tape's operations take it.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Token ids, `[tokens]`.
+    pub ids: Rc<[u32]>,
+    /// Segment (0 or 1) of each token.
+    pub type_ids: Rc<[u32]>,
+    /// Place of each token in its sequence, from 0.
+    pub positions: Rc<[u32]>,
+    /// Where each sequence's tokens begin, and the end of the last.
+    pub offsets: Rc<[usize]>,
+    /// Rows at which the last layer's output is wanted.
+    pub outputs: Rc<[u32]>,
+    /// Where each sequence's outputs begin, and the end of the last.
+    pub output_offsets: Rc<[usize]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_cover_every_sequence_once_in_order() {
+        let mut sequences = Sequences::default();
+        for len in [3usize, 1, 9, 2, 2, 2, 5] {
+            sequences.push(&vec![1; len], &vec![0; len]);
+        }
+        let groups = sequences.groups(6);
+        let all: Vec<usize> = groups.iter().cloned().flatten().collect();
+        assert_eq!(all, (0..7).collect::<Vec<_>>());
+        assert!(groups.iter().all(|g| !g.is_empty()));
+    }
+
+    #[test]
+    fn a_batch_starts_positions_anew_in_each_sequence() {
+        let mut sequences = Sequences::default();
+        sequences.push(&[5, 6, 7], &[0, 0, 1]);
+        sequences.push(&[8, 9], &[0, 0]);
+        let batch = sequences.batch(&[1, 0]);
+        assert_eq!(*batch.ids, [8, 9, 5, 6, 7]);
+        assert_eq!(*batch.positions, [0, 1, 0, 1, 2]);
+        assert_eq!(*batch.outputs, [0, 2]);
+    }
+}

@@ -1,0 +1,121 @@
+//! What can go wrong in loading, training and evaluating models.
+
+use bomf_checkpoint::CheckpointError;
+use std::path::PathBuf;
+
+/// An error of the fine-tuning engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// A checkpoint could not be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file that a model folder must have could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `config.json` is not JSON, or lacks something.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The architecture is not among those that are built in.
+    #[error("{}: model type `{model_type}` is not supported", path.display())]
+    Architecture {
+        /// The configuration file.
+        path: PathBuf,
+        /// What it says.
+        model_type: String,
+    },
+    /// The checkpoint lacks a tensor that the model cannot do without.
+    #[error("tensor `{name}` is missing from {}", path.display())]
+    MissingTensor {
+        /// Its name in the model.
+        name: String,
+        /// The model's folder.
+        path: PathBuf,
+    },
+    /// A tensor has another shape than the configuration says.
+    #[error("tensor `{name}` is {found:?} in {} but {expected:?} by its config.json", path.display())]
+    Shape {
+        /// Its name in the checkpoint.
+        name: String,
+        /// The model's folder.
+        path: PathBuf,
+        /// Shape in the checkpoint.
+        found: Vec<usize>,
+        /// Shape by the configuration.
+        expected: Vec<usize>,
+    },
+    /// The tokenizer could not be loaded or run.
+    #[error("tokenizer {}: {reason}", path.display())]
+    Tokenizer {
+        /// `tokenizer.json`
+        path: PathBuf,
+        /// What the tokenizers library says.
+        reason: String,
+    },
+    /// The tokenizer gives an id that the model has no embedding for.
+    #[error("the tokenizer gives token {id}, but the model's vocabulary has {vocab_size} entries")]
+    Vocabulary {
+        /// The id.
+        id: u32,
+        /// Size of the embedding table.
+        vocab_size: usize,
+    },
+    /// More layers were to be frozen than leaves something to train.
+    #[error("cannot freeze {frozen} layers of a model that has {layers}")]
+    Freeze {
+        /// Asked for.
+        frozen: usize,
+        /// What the model has.
+        layers: usize,
+    },
+    /// The loss or a gradient became infinite or not a number.
+    #[error("the training loss is no longer a finite number at step {step}")]
+    Diverged {
+        /// The optimiser step, from 1.
+        step: u64,
+    },
+    /// There is nothing to train on or to evaluate.
+    #[error("the {split} split has no examples")]
+    Empty {
+        /// Which.
+        split: String,
+    },
+    /// The observer asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl TuneError {
+    /// How to mend it, where that can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            TuneError::Checkpoint(error) => error.hint(),
+            TuneError::Read { .. } => Some(
+                "a model folder holds config.json, model.safetensors and tokenizer.json".into(),
+            ),
+            TuneError::Architecture { .. } => {
+                Some("supported model types are bert, roberta and distilbert".into())
+            }
+            TuneError::MissingTensor { .. } => {
+                Some("is this a whole checkpoint of the model that config.json describes?".into())
+            }
+            TuneError::Vocabulary { .. } => {
+                Some("tokenizer.json and model.safetensors are of different models".into())
+            }
+            TuneError::Diverged { .. } => {
+                Some("lower the learning rate, or lengthen the warm-up".into())
+            }
+            _ => None,
+        }
+    }
+}

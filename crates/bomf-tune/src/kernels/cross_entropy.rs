@@ -1,0 +1,52 @@
+//! Softmax cross-entropy and mean squared error, with their gradients.
+
+use super::math::exp;
+use super::{lane_max, lane_sum};
+use rayon::prelude::*;
+
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma"
+))]
+fn row(logits: &mut [f32], label: usize, scale: f32) -> f64 {
+    let max = lane_max(logits);
+    let target = logits[label] - max;
+    for z in logits.iter_mut() {
+        *z = exp(*z - max);
+    }
+    let sum = lane_sum(logits.len(), |i| logits[i]);
+    let factor = scale / sum;
+    for z in logits.iter_mut() {
+        *z *= factor;
+    }
+    logits[label] -= scale;
+    (sum as f64).ln() - target as f64
+}
+
+/// Sum over the rows of `-log softmax(logits)[label]`; `logits` becomes its
+/// gradient times `scale`.
+///
+/// Shapes: `logits` `[rows, classes]`, `labels` `[rows]`.
+///
+/// # Panics
+/// If a label is not a class.
+pub fn forward_backward(logits: &mut [f32], labels: &[u32], scale: f32) -> f64 {
+    let classes = logits.len() / labels.len().max(1);
+    let losses: Vec<f64> = logits
+        .par_chunks_mut(classes.max(1))
+        .zip(labels)
+        .map(|(logits, &label)| row(logits, label as usize, scale))
+        .collect();
+    losses.iter().sum()
+}
+
+/// Sum of `(prediction - target)²`; `predictions` becomes its gradient times `scale`.
+pub fn squared_error(predictions: &mut [f32], targets: &[f32], scale: f32) -> f64 {
+    let mut sum = 0.0;
+    for (p, &t) in predictions.iter_mut().zip(targets) {
+        let difference = *p - t;
+        sum += (difference as f64) * (difference as f64);
+        *p = 2.0 * difference * scale;
+    }
+    sum
+}

@@ -1,0 +1,231 @@
+//! `config.json` of an encoder, read into what the forward pass needs.
+
+use crate::TuneError;
+use crate::kernels::activation::Activation;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// The architectures that are built in, by their `model_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelType {
+    /// BERT (Devlin et al. 2019).
+    Bert,
+    /// RoBERTa (Liu et al. 2019).
+    Roberta,
+    /// DistilBERT (Sanh et al. 2019).
+    DistilBert,
+}
+
+/// Sizes and rates of an encoder, whatever its architecture calls them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Which architecture.
+    pub model_type: ModelType,
+    /// Entries of the token embedding.
+    pub vocab_size: usize,
+    /// Width of the hidden states.
+    pub hidden_size: usize,
+    /// Blocks.
+    pub num_layers: usize,
+    /// Attention heads.
+    pub num_heads: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Activation of the feed-forward layers.
+    pub activation: Activation,
+    /// Entries of the position embedding.
+    pub max_positions: usize,
+    /// Entries of the segment embedding; 0 where there is none.
+    pub type_vocab_size: usize,
+    /// ε of the layer norms.
+    pub layer_norm_eps: f32,
+    /// Dropout on hidden states.
+    pub hidden_dropout: f32,
+    /// Dropout on attention probabilities.
+    pub attention_dropout: f32,
+    /// Dropout before the classifier.
+    pub classifier_dropout: f32,
+    /// Standard deviation of newly initialised weights.
+    pub initializer_range: f32,
+    /// The padding token; RoBERTa counts positions from it.
+    pub pad_token_id: usize,
+    /// `config.json` as it was.
+    pub raw: Map<String, Value>,
+}
+
+/// Typed access to the fields of one `config.json`.
+struct Fields<'a> {
+    raw: &'a Map<String, Value>,
+    path: &'a Path,
+}
+
+impl Fields<'_> {
+    fn error(&self, reason: String) -> TuneError {
+        TuneError::Config {
+            path: self.path.into(),
+            reason,
+        }
+    }
+
+    fn size(&self, name: &str, default: Option<usize>) -> Result<usize, TuneError> {
+        match (self.raw.get(name), default) {
+            (Some(Value::Null) | None, Some(default)) => Ok(default),
+            (Some(Value::Null) | None, None) => Err(self.error(format!("`{name}` is missing"))),
+            (Some(value), _) => value
+                .as_u64()
+                .and_then(|v| usize::try_from(v).ok())
+                .ok_or_else(|| self.error(format!("`{name}` is {value}, not a whole number"))),
+        }
+    }
+
+    fn positive(&self, name: &str) -> Result<usize, TuneError> {
+        match self.size(name, None)? {
+            0 => Err(self.error(format!("`{name}` is 0"))),
+            size => Ok(size),
+        }
+    }
+
+    fn float(&self, name: &str, default: f32) -> Result<f32, TuneError> {
+        match self.raw.get(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => match value.as_f64() {
+                Some(v) if v.is_finite() => Ok(v as f32),
+                _ => Err(self.error(format!("`{name}` is {value}, not a number"))),
+            },
+        }
+    }
+
+    fn rate(&self, name: &str, default: f32) -> Result<f32, TuneError> {
+        let rate = self.float(name, default)?;
+        if (0.0..1.0).contains(&rate) {
+            Ok(rate)
+        } else {
+            Err(self.error(format!("`{name}` is {rate}, outside [0, 1)")))
+        }
+    }
+
+    fn activation(&self, name: &str) -> Result<Activation, TuneError> {
+        let given = self.raw.get(name).and_then(Value::as_str).unwrap_or("gelu");
+        Activation::from_hf(given)
+            .ok_or_else(|| self.error(format!("activation `{given}` is not supported")))
+    }
+}
+
+impl Config {
+    /// Reads `config.json` in `dir`.
+    ///
+    /// # Errors
+    /// Where the file is missing or broken, lacks a size, or is of an architecture
+    /// or has an option that is not supported.
+    pub fn read(dir: &Path) -> Result<Self, TuneError> {
+        let path = dir.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(|source| TuneError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let raw: Map<String, Value> =
+            serde_json::from_str(&text).map_err(|e| TuneError::Config {
+                path: path.clone(),
+                reason: e.to_string(),
+            })?;
+        Config::from_raw(raw, &path)
+    }
+
+    /// Reads the fields of a configuration; `path` is for the errors.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn from_raw(raw: Map<String, Value>, path: &Path) -> Result<Self, TuneError> {
+        let fields = Fields { raw: &raw, path };
+        let model_type = match raw.get("model_type").and_then(Value::as_str) {
+            Some("bert") => ModelType::Bert,
+            Some("roberta" | "xlm-roberta" | "camembert") => ModelType::Roberta,
+            Some("distilbert") => ModelType::DistilBert,
+            other => {
+                return Err(TuneError::Architecture {
+                    path: path.into(),
+                    model_type: other.unwrap_or("(none)").into(),
+                });
+            }
+        };
+        let position = raw.get("position_embedding_type").and_then(Value::as_str);
+        if let Some(kind) = position.filter(|kind| *kind != "absolute") {
+            return Err(fields.error(format!("position embeddings `{kind}` are not supported")));
+        }
+        if raw.get("is_decoder").and_then(Value::as_bool) == Some(true) {
+            return Err(fields.error("`is_decoder` is true; only encoders are supported".into()));
+        }
+        let config = if model_type == ModelType::DistilBert {
+            Config {
+                model_type,
+                vocab_size: fields.positive("vocab_size")?,
+                hidden_size: fields.positive("dim")?,
+                num_layers: fields.positive("n_layers")?,
+                num_heads: fields.positive("n_heads")?,
+                intermediate_size: fields.positive("hidden_dim")?,
+                activation: fields.activation("activation")?,
+                max_positions: fields.positive("max_position_embeddings")?,
+                type_vocab_size: 0,
+                layer_norm_eps: 1e-12,
+                hidden_dropout: fields.rate("dropout", 0.1)?,
+                attention_dropout: fields.rate("attention_dropout", 0.1)?,
+                classifier_dropout: fields.rate("seq_classif_dropout", 0.2)?,
+                initializer_range: fields.float("initializer_range", 0.02)?,
+                pad_token_id: fields.size("pad_token_id", Some(0))?,
+                raw: Map::new(),
+            }
+        } else {
+            let hidden_dropout = fields.rate("hidden_dropout_prob", 0.1)?;
+            let pad = if model_type == ModelType::Bert { 0 } else { 1 };
+            Config {
+                model_type,
+                vocab_size: fields.positive("vocab_size")?,
+                hidden_size: fields.positive("hidden_size")?,
+                num_layers: fields.positive("num_hidden_layers")?,
+                num_heads: fields.positive("num_attention_heads")?,
+                intermediate_size: fields.positive("intermediate_size")?,
+                activation: fields.activation("hidden_act")?,
+                max_positions: fields.positive("max_position_embeddings")?,
+                type_vocab_size: fields.size("type_vocab_size", Some(2))?,
+                layer_norm_eps: fields.float("layer_norm_eps", 1e-12)?,
+                hidden_dropout,
+                attention_dropout: fields.rate("attention_probs_dropout_prob", 0.1)?,
+                classifier_dropout: fields.rate("classifier_dropout", hidden_dropout)?,
+                initializer_range: fields.float("initializer_range", 0.02)?,
+                pad_token_id: fields.size("pad_token_id", Some(pad))?,
+                raw: Map::new(),
+            }
+        };
+        if config.hidden_size % config.num_heads != 0 {
+            return Err(fields.error(format!(
+                "{} attention heads do not divide the hidden size {}",
+                config.num_heads, config.hidden_size
+            )));
+        }
+        if config.max_length() == 0 {
+            return Err(fields.error("`max_position_embeddings` leaves no room for a token".into()));
+        }
+        Ok(Config { raw, ..config })
+    }
+
+    /// The position embedding of a sequence's first token: RoBERTa begins behind
+    /// the padding token's.
+    pub fn first_position(&self) -> usize {
+        match self.model_type {
+            ModelType::Roberta => self.pad_token_id + 1,
+            ModelType::Bert | ModelType::DistilBert => 0,
+        }
+    }
+
+    /// The most tokens a sequence can have.
+    pub fn max_length(&self) -> usize {
+        self.max_positions.saturating_sub(self.first_position())
+    }
+
+    /// Sets every dropout rate.
+    pub fn set_dropout(&mut self, rate: f32) {
+        self.hidden_dropout = rate;
+        self.attention_dropout = rate;
+        self.classifier_dropout = rate;
+    }
+}

@@ -1,0 +1,82 @@
+//! DistilBERT (Sanh et al. 2019): BERT without segments and pooler; as
+//! `transformers/models/distilbert/modeling_distilbert.py` computes it.
+
+use super::Architecture;
+use super::block::{Block, BlockNames};
+use super::config::Config;
+use crate::batch::Batch;
+use crate::kernels::activation::Activation;
+use crate::params::{Init, Layout, Param};
+use crate::tape::{Tape, Var};
+
+const BLOCK: BlockNames = BlockNames {
+    qkv: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+    attention: ["attention.out_lin", "sa_layer_norm"],
+    feed_forward: ["ffn.lin1", "ffn.lin2", "output_layer_norm"],
+};
+
+/// DistilBERT with its classification head.
+#[derive(Debug)]
+pub struct DistilBert {
+    words: Param,
+    positions: Param,
+    norm: (Param, Param),
+    blocks: Vec<Block>,
+    pre_classifier: (Param, Param),
+    classifier: (Param, Param),
+}
+
+impl DistilBert {
+    /// Adds DistilBERT's parameters to `layout`.
+    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Self {
+        let (h, std) = (c.hidden_size, c.initializer_range);
+        let name = |n: &str| format!("distilbert.embeddings.{n}");
+        let words = layout.matrix(name("word_embeddings.weight"), c.vocab_size, h, std);
+        let positions = layout.matrix(name("position_embeddings.weight"), c.max_positions, h, std);
+        let norm = (
+            layout.vector(name("LayerNorm.weight"), h, Init::Ones),
+            layout.vector(name("LayerNorm.bias"), h, Init::Zeros),
+        );
+        let prefix = |i| format!("distilbert.transformer.layer.{i}.");
+        let blocks = (0..c.num_layers)
+            .map(|i| Block::declare(layout, &prefix(i), &BLOCK, c))
+            .collect();
+        layout.begin_head();
+        DistilBert {
+            words,
+            positions,
+            norm,
+            blocks,
+            pre_classifier: (
+                layout.matrix("pre_classifier.weight", h, h, std),
+                layout.vector("pre_classifier.bias", h, Init::Zeros),
+            ),
+            classifier: (
+                layout.matrix("classifier.weight", outputs, h, std),
+                layout.vector("classifier.bias", outputs, Init::Zeros),
+            ),
+        }
+    }
+}
+
+impl Architecture for DistilBert {
+    fn embed(&self, tape: &mut Tape, batch: &Batch, c: &Config) -> Var {
+        let sum = tape.embedding(vec![
+            (self.words, batch.ids.clone()),
+            (self.positions, batch.positions.clone()),
+        ]);
+        let normed = tape.layer_norm(&sum, None, 0.0, self.norm, c.layer_norm_eps);
+        tape.dropout(&normed, c.hidden_dropout)
+    }
+
+    fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+        let dense = tape.linear(x, self.pre_classifier.0, self.pre_classifier.1);
+        let dense = tape.activation(&dense, Activation::Relu);
+        let dense = tape.dropout(&dense, c.classifier_dropout);
+        tape.linear(&dense, self.classifier.0, self.classifier.1)
+    }
+}

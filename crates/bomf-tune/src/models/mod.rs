@@ -1,0 +1,158 @@
+//! Models: one file an architecture, which says its parameters' names and writes
+//! its forward pass; everything else is shared.
+
+mod bert;
+mod block;
+mod config;
+mod distilbert;
+mod folder;
+mod roberta;
+
+pub use config::{Config, ModelType};
+pub use folder::{LabelNames, LoadReport, Model};
+
+use crate::TuneError;
+use crate::batch::Batch;
+use crate::params::Layout;
+use crate::tape::{Tape, Var};
+use block::Block;
+use std::path::Path;
+
+/// What a model puts on top of its last block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// One number a class, or one number for a regression.
+    Classifier {
+        /// How many numbers.
+        outputs: usize,
+    },
+    /// One number a token of the vocabulary, for pre-training.
+    MaskedLm,
+}
+
+/// The forward pass of an architecture, in parts, so that the lower ones can be
+/// computed once where they are frozen.
+trait Architecture: std::fmt::Debug + Send + Sync {
+    /// Embeddings, `[tokens, hidden]`.
+    fn embed(&self, tape: &mut Tape, batch: &Batch, config: &Config) -> Var;
+    /// The blocks, from the bottom.
+    fn blocks(&self) -> &[Block];
+    /// The head on the last block's outputs: `[outputs, hidden]` to logits.
+    fn head(&self, tape: &mut Tape, x: &Var, config: &Config) -> Var;
+}
+
+/// A model without its parameters: they are handed to each [`Tape`], so that many
+/// sets of them, fused ones among them, run through one network.
+#[derive(Debug)]
+pub struct Network {
+    config: Config,
+    head: Head,
+    layout: Layout,
+    architecture: Box<dyn Architecture>,
+}
+
+impl Network {
+    /// The network of a configuration with the given head.
+    ///
+    /// # Errors
+    /// Where the architecture has no such head.
+    pub fn new(config: Config, head: Head) -> Result<Self, TuneError> {
+        let mut layout = Layout::default();
+        let architecture: Box<dyn Architecture> = match (config.model_type, head) {
+            (ModelType::Bert, _) => Box::new(bert::Bert::declare(&mut layout, &config, head)),
+            (ModelType::Roberta, Head::Classifier { outputs }) => {
+                Box::new(roberta::Roberta::declare(&mut layout, &config, outputs))
+            }
+            (ModelType::DistilBert, Head::Classifier { outputs }) => Box::new(
+                distilbert::DistilBert::declare(&mut layout, &config, outputs),
+            ),
+            (_, Head::MaskedLm) => {
+                return Err(TuneError::Config {
+                    path: Path::new("config.json").into(),
+                    reason: "masked-language-model training knows only BERT".into(),
+                });
+            }
+        };
+        Ok(Network {
+            config,
+            head,
+            layout,
+            architecture,
+        })
+    }
+
+    /// Sizes and rates.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sets every dropout rate of training.
+    pub fn set_dropout(&mut self, rate: f32) {
+        self.config.set_dropout(rate);
+    }
+
+    /// What is on top.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The parameters' names, shapes and places.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Number of blocks.
+    pub fn num_layers(&self) -> usize {
+        self.architecture.blocks().len()
+    }
+
+    /// The first parameter to train where the embeddings and the lower `frozen`
+    /// blocks are frozen; 0 where nothing is.
+    ///
+    /// # Errors
+    /// [`TuneError::Freeze`] where there are not so many blocks.
+    pub fn first_trainable(&self, frozen: usize) -> Result<usize, TuneError> {
+        let blocks = self.architecture.blocks();
+        match (frozen, blocks.get(frozen)) {
+            (0, _) => Ok(0),
+            (_, Some(block)) => Ok(block.first),
+            (_, None) => Err(TuneError::Freeze {
+                frozen,
+                layers: blocks.len(),
+            }),
+        }
+    }
+
+    /// Hidden states above the lower `upto` blocks, `[tokens, hidden]`; fewer blocks
+    /// than there are.
+    pub fn lower(&self, tape: &mut Tape, batch: &Batch, upto: usize) -> Var {
+        let embedded = self.architecture.embed(tape, batch, &self.config);
+        self.run_blocks(tape, embedded, batch, 0..upto)
+    }
+
+    /// Logits `[outputs, classes]` from the hidden states above the lower `from` blocks.
+    pub fn upper(&self, tape: &mut Tape, hidden: Var, batch: &Batch, from: usize) -> Var {
+        let top = self.run_blocks(tape, hidden, batch, from..self.num_layers());
+        self.architecture.head(tape, &top, &self.config)
+    }
+
+    /// Logits `[outputs, classes]`.
+    pub fn forward(&self, tape: &mut Tape, batch: &Batch) -> Var {
+        let embedded = self.architecture.embed(tape, batch, &self.config);
+        self.upper(tape, embedded, batch, 0)
+    }
+
+    fn run_blocks(
+        &self,
+        tape: &mut Tape,
+        mut x: Var,
+        batch: &Batch,
+        blocks: std::ops::Range<usize>,
+    ) -> Var {
+        for i in blocks {
+            let last = i + 1 == self.num_layers();
+            x = self.architecture.blocks()[i].forward(tape, &x, batch, last, &self.config);
+        }
+        x
+    }
+}

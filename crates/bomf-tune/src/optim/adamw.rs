@@ -1,0 +1,114 @@
+//! AdamW over the trainable tail of a model (Loshchilov and Hutter 2019), with
+//! gradient clipping by the global norm.
+
+use crate::kernels::{adamw, linear};
+use crate::params::Layout;
+use crate::tape::Gradients;
+use std::ops::Range;
+
+/// Rates of AdamW.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWOptions {
+    /// Decay rate of the first moment.
+    pub beta1: f64,
+    /// Decay rate of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Decoupled weight decay of matrices; biases and norms have none.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm; infinite for no clipping.
+    pub max_grad_norm: f64,
+}
+
+impl Default for AdamWOptions {
+    /// The constants of the paper's released code.
+    fn default() -> Self {
+        AdamWOptions {
+            beta1: 0.9,
+            beta2: 0.98,
+            epsilon: 1e-6,
+            weight_decay: 0.1,
+            max_grad_norm: 1.0,
+        }
+    }
+}
+
+/// As in `torch.nn.utils.clip_grad_norm_`: keeps the quotient finite at norm 0.
+const CLIP_EPSILON: f64 = 1e-6;
+
+/// The optimiser's state.
+#[derive(Debug)]
+pub struct AdamW {
+    options: AdamWOptions,
+    first: usize,
+    step: u64,
+    m: Vec<f32>,
+    v: Vec<f32>,
+    /// Runs of parameters that share whether they decay, relative to `first`.
+    runs: Vec<(Range<usize>, bool)>,
+}
+
+impl AdamW {
+    /// State for the parameters of `layout` from `first` on.
+    pub fn new(layout: &Layout, first: usize, options: AdamWOptions) -> Self {
+        let mut runs: Vec<(Range<usize>, bool)> = Vec::new();
+        for (_, entry) in layout.entries() {
+            let Some(start) = entry.param.offset.checked_sub(first) else {
+                continue;
+            };
+            let end = start + entry.param.len();
+            match runs.last_mut() {
+                Some((run, decays)) if *decays == entry.decays() => run.end = end,
+                _ => runs.push((start..end, entry.decays())),
+            }
+        }
+        let len = layout.len() - first;
+        AdamW {
+            options,
+            first,
+            step: 0,
+            m: vec![0.0; len],
+            v: vec![0.0; len],
+            runs,
+        }
+    }
+
+    /// One step with the gradients of a loss summed over `1 / scale` parts, and the
+    /// learning rate `lr`. Returns the norm of the gradient before clipping; where
+    /// it is not finite, nothing is changed.
+    pub fn step(&mut self, params: &mut [f32], gradients: &Gradients, scale: f64, lr: f64) -> f64 {
+        let norm = linear::sum_of_squares(&gradients.values).sqrt() * scale;
+        if !norm.is_finite() {
+            return norm;
+        }
+        self.step += 1;
+        let options = &self.options;
+        let clip = (options.max_grad_norm / (norm + CLIP_EPSILON)).min(1.0);
+        let params = &mut params[self.first..];
+        for (run, decays) in &self.runs {
+            let step = adamw::Step {
+                learning_rate: lr as f32,
+                beta1: options.beta1 as f32,
+                beta2: options.beta2 as f32,
+                epsilon: options.epsilon as f32,
+                weight_decay: if *decays {
+                    options.weight_decay as f32
+                } else {
+                    0.0
+                },
+                bias_correction1: (1.0 - options.beta1.powi(self.step as i32)) as f32,
+                bias_correction2: (1.0 - options.beta2.powi(self.step as i32)) as f32,
+                gradient_scale: (scale * clip) as f32,
+            };
+            adamw::update(
+                &mut params[run.clone()],
+                &gradients.values[run.clone()],
+                &mut self.m[run.clone()],
+                &mut self.v[run.clone()],
+                step,
+            );
+        }
+        norm
+    }
+}

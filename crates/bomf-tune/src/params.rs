@@ -1,0 +1,181 @@
+//! Parameters: one flat array, and a layout that names its parts.
+//!
+//! A model's parameters lie one behind another in the order in which its forward
+//! pass uses them: embeddings, layers from the bottom, head. So freezing the
+//! lower part leaves a contiguous tail to train, the optimiser and the fusion
+//! work on one array, and neighbours (the key and value matrices, say) can be
+//! multiplied as one.
+
+use indexmap::IndexMap;
+use rand::Rng;
+use rand_distr::{Distribution, Normal};
+
+/// How a parameter starts where no checkpoint gives it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Normal with mean 0 and this standard deviation.
+    Normal(f32),
+    /// All zeros.
+    Zeros,
+    /// All ones.
+    Ones,
+}
+
+/// A parameter within the flat array: a matrix `[rows, cols]`, or a vector with
+/// one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// Where it begins.
+    pub offset: usize,
+    /// Output features of a linear layer, entries of a table, 1 for a vector.
+    pub rows: usize,
+    /// Input features, or the vector's length.
+    pub cols: usize,
+}
+
+impl Param {
+    /// How many numbers it has.
+    pub fn len(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its numbers within `flat`.
+    pub fn of(self, flat: &[f32]) -> &[f32] {
+        &flat[self.offset..self.offset + self.len()]
+    }
+
+    /// This parameter and the one right behind it, as one: matrices stacked by
+    /// rows, vectors end to end.
+    pub fn stacked_with(self, next: Param) -> Param {
+        debug_assert_eq!(self.offset + self.len(), next.offset);
+        if self.rows == 1 && next.rows == 1 {
+            Param {
+                cols: self.cols + next.cols,
+                ..self
+            }
+        } else {
+            Param {
+                rows: self.rows + next.rows,
+                ..self
+            }
+        }
+    }
+}
+
+/// One named parameter of a layout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where it lies.
+    pub param: Param,
+    /// Shape in the checkpoint.
+    pub shape: Vec<usize>,
+    /// How it starts where the checkpoint lacks it.
+    pub init: Init,
+    /// Whether it belongs to the task's head, which a checkpoint may lack.
+    pub head: bool,
+}
+
+impl Entry {
+    /// Whether weight decay applies: to matrices, not to biases and norms.
+    pub fn decays(&self) -> bool {
+        self.shape.len() > 1
+    }
+}
+
+/// Names, shapes and places of all parameters of a model.
+#[derive(Debug, Clone, Default)]
+pub struct Layout {
+    entries: IndexMap<String, Entry>,
+    len: usize,
+    in_head: bool,
+}
+
+impl Layout {
+    /// Adds a matrix `[rows, cols]` at the end.
+    pub fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize, std: f32) -> Param {
+        self.push(
+            name.into(),
+            vec![rows, cols],
+            (rows, cols),
+            Init::Normal(std),
+        )
+    }
+
+    /// Adds a vector at the end.
+    pub fn vector(&mut self, name: impl Into<String>, len: usize, init: Init) -> Param {
+        self.push(name.into(), vec![len], (1, len), init)
+    }
+
+    /// What follows belongs to the head.
+    pub fn begin_head(&mut self) {
+        self.in_head = true;
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        (rows, cols): (usize, usize),
+        init: Init,
+    ) -> Param {
+        let param = Param {
+            offset: self.len,
+            rows,
+            cols,
+        };
+        self.len += param.len();
+        let head = self.in_head;
+        self.entries.insert(
+            name,
+            Entry {
+                param,
+                shape,
+                init,
+                head,
+            },
+        );
+        param
+    }
+
+    /// How many numbers there are in all.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The parameters in their order.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// The parameter of this name.
+    pub fn get(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(name)
+    }
+
+    /// Fills `entry`'s place in `flat` with its starting values.
+    pub fn initialise(entry: &Entry, flat: &mut [f32], rng: &mut impl Rng) {
+        let Param { offset, .. } = entry.param;
+        let values = &mut flat[offset..offset + entry.param.len()];
+        match entry.init {
+            Init::Zeros => values.fill(0.0),
+            Init::Ones => values.fill(1.0),
+            Init::Normal(std) => {
+                if let Ok(normal) = Normal::new(0.0, std) {
+                    values.fill_with(|| normal.sample(rng));
+                }
+            }
+        }
+    }
+}

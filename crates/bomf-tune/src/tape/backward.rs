@@ -1,0 +1,158 @@
+//! The losses, and the walk back over the tape.
+
+use super::{Buffer, Op, Tape, Var};
+use crate::kernels::attention::Segments;
+use crate::kernels::gemm::{self, Into};
+use crate::kernels::{
+    activation, attention, cross_entropy, dropout, embedding, layer_norm, linear,
+};
+
+impl Tape<'_> {
+    /// Sum of the cross-entropies of `logits` `[rows, classes]` with `labels`
+    /// `[rows]`; sets the gradient of `scale` times that sum as the start of
+    /// [`backward`](Tape::backward).
+    pub fn cross_entropy(&mut self, logits: &Var, labels: &[u32], scale: f32) -> f64 {
+        self.loss(logits, |d| {
+            cross_entropy::forward_backward(d, labels, scale)
+        })
+    }
+
+    /// Sum of the squared errors of `predictions` `[rows, 1]`, likewise.
+    pub fn squared_error(&mut self, predictions: &Var, targets: &[f32], scale: f32) -> f64 {
+        self.loss(predictions, |d| {
+            cross_entropy::squared_error(d, targets, scale)
+        })
+    }
+
+    fn loss(&mut self, output: &Var, loss: impl FnOnce(&mut [f32]) -> f64) -> f64 {
+        let mut d = self.pool.take(output.len());
+        d.copy_from_slice(output);
+        let sum = loss(&mut d);
+        self.give(output, d);
+        sum
+    }
+
+    /// Hands the gradient `d` to `var`, adding to what it has.
+    fn give(&mut self, var: &Var, d: Buffer) {
+        let Some(slot) = var.0.grad else { return };
+        match &mut self.grads[slot] {
+            Some(sum) => linear::add(sum, &d),
+            empty => *empty = Some(d),
+        }
+    }
+
+    /// Adds the gradient of every trainable parameter, last operation first, and
+    /// empties the tape.
+    pub fn backward(mut self) {
+        while let Some((op, slot)) = self.ops.pop() {
+            if let Some(d) = self.grads[slot].take() {
+                self.step_back(op, d);
+            }
+        }
+    }
+
+    fn step_back(&mut self, op: Op, mut d: Buffer) {
+        match op {
+            Op::Embedding { tables } => {
+                for (table, ids) in tables {
+                    if let Some(d_table) = self.gradient(table) {
+                        embedding::backward(d_table, &ids, &d, table.cols);
+                    }
+                }
+            }
+            Op::LayerNorm {
+                x,
+                residual,
+                dropout,
+                x_hat,
+                inv_std,
+                gamma,
+                beta,
+            } => {
+                let params = self.params;
+                let affine = self.gradient(gamma.stacked_with(beta));
+                let affine = affine.map(|d| d.split_at_mut(gamma.len()));
+                layer_norm::backward(&mut d, &x_hat, &inv_std, gamma.of(params), affine);
+                if let Some(residual) = residual {
+                    let mut copy = x_hat;
+                    copy.copy_from_slice(&d);
+                    self.give(&residual, copy);
+                }
+                if let Some(mask) = dropout {
+                    dropout::apply(&mut d, mask);
+                }
+                self.give(&x, d);
+            }
+            Op::Linear {
+                x,
+                activation,
+                weight,
+                bias,
+            } => {
+                let (rows, out, inp) = (x.rows(), weight.rows, weight.cols);
+                if let Some(d_bias) = self.gradient(bias) {
+                    linear::add_column_sums(d_bias, &d);
+                }
+                if self.trains(weight) {
+                    let activated = activation.map(|activation| {
+                        let mut activated = self.pool.take(x.len());
+                        activation::forward(&mut activated, &x, activation);
+                        activated
+                    });
+                    let input = activated.as_deref().unwrap_or(&x);
+                    if let Some(d_weight) = self.gradient(weight) {
+                        gemm::at_b(d_weight, Into::Add, &d, input, (out, inp, rows));
+                    }
+                }
+                if x.0.grad.is_some() {
+                    let mut d_x = self.pool.take(x.len());
+                    let weight = weight.of(self.params);
+                    gemm::a_b(&mut d_x, Into::Replace, &d, weight, (rows, inp, out));
+                    if let Some(activation) = activation {
+                        activation::backward(&mut d_x, &x, activation);
+                    }
+                    self.give(&x, d_x);
+                }
+            }
+            Op::Activation { x, activation } => {
+                activation::backward(&mut d, &x, activation);
+                self.give(&x, d);
+            }
+            Op::Dropout { x, mask } => {
+                dropout::apply(&mut d, mask);
+                self.give(&x, d);
+            }
+            Op::Attention {
+                q,
+                kv,
+                lse,
+                q_offsets,
+                k_offsets,
+                heads,
+            } => {
+                let mut d_q = self.pool.take(q.len());
+                let mut d_kv = self.pool.take(kv.len());
+                let segments = Segments {
+                    q: &q_offsets,
+                    k: &k_offsets,
+                };
+                attention::backward((&mut d_q, &mut d_kv), &d, (&q, &kv, &lse), segments, heads);
+                self.give(&q, d_q);
+                self.give(&kv, d_kv);
+            }
+            Op::Gather { x, rows } => {
+                let mut d_x = self.pool.take(x.len());
+                d_x.fill(0.0);
+                let cols = x.cols();
+                for (d, &row) in d.chunks_exact(cols).zip(rows.iter()) {
+                    d_x[row as usize * cols..][..cols].copy_from_slice(d);
+                }
+                self.give(&x, d_x);
+            }
+        }
+    }
+
+    fn gradient(&mut self, param: crate::params::Param) -> Option<&mut [f32]> {
+        self.gradients.as_mut()?.of(param)
+    }
+}

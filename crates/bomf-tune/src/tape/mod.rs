@@ -1,0 +1,211 @@
+//! Reverse-mode differentiation over fused transformer operations.
+//!
+//! A [`Tape`] runs operations as they are called and, where a gradient will be
+//! wanted, writes down what each needs for its backward pass, and nothing more:
+//! probabilities, masks and activations are computed again rather than kept.
+//! [`Tape::backward`] then walks the record from the end. The set of operations
+//! is small on purpose: whoever implements these few on another device has ported
+//! every model.
+//!
+//! Activations are matrices `[tokens, features]`, all sequences of a batch one
+//! behind another, without padding.
+
+mod backward;
+mod forward;
+mod pool;
+
+use crate::kernels::activation::Activation;
+use crate::kernels::dropout::Mask;
+use crate::params::Param;
+use pool::{Buffer, Pool};
+use std::ops::Deref;
+use std::rc::Rc;
+
+/// The outcome of an operation: a matrix on the tape. Clones are cheap and share it.
+#[derive(Debug, Clone)]
+pub struct Var(Rc<Value>);
+
+#[derive(Debug)]
+struct Value {
+    /// Place among the tape's gradients; `None` where no gradient is wanted.
+    grad: Option<usize>,
+    rows: usize,
+    cols: usize,
+    data: Buffer,
+}
+
+impl Var {
+    /// Rows of the matrix.
+    pub fn rows(&self) -> usize {
+        self.0.rows
+    }
+
+    /// Columns of the matrix.
+    pub fn cols(&self) -> usize {
+        self.0.cols
+    }
+}
+
+/// The numbers, row-major.
+impl Deref for Var {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.0.data
+    }
+}
+
+/// What an operation's backward pass needs.
+#[derive(Debug)]
+enum Op {
+    Embedding {
+        tables: Vec<(Param, Rc<[u32]>)>,
+    },
+    LayerNorm {
+        x: Var,
+        residual: Option<Var>,
+        dropout: Option<Mask>,
+        x_hat: Buffer,
+        inv_std: Buffer,
+        gamma: Param,
+        beta: Param,
+    },
+    Linear {
+        x: Var,
+        activation: Option<Activation>,
+        weight: Param,
+        bias: Param,
+    },
+    Activation {
+        x: Var,
+        activation: Activation,
+    },
+    Dropout {
+        x: Var,
+        mask: Mask,
+    },
+    Attention {
+        q: Var,
+        kv: Var,
+        lse: Buffer,
+        q_offsets: Rc<[usize]>,
+        k_offsets: Rc<[usize]>,
+        heads: crate::kernels::attention::Heads,
+    },
+    Gather {
+        x: Var,
+        rows: Rc<[u32]>,
+    },
+}
+
+/// Gradients of the trainable tail of a model's parameters.
+#[derive(Debug)]
+pub struct Gradients {
+    /// Parameters before this one are frozen.
+    pub first: usize,
+    /// One number a parameter from `first` on.
+    pub values: Vec<f32>,
+}
+
+impl Gradients {
+    /// Zeros for the parameters from `first` to `len`.
+    pub fn zeros(first: usize, len: usize) -> Self {
+        Gradients {
+            first,
+            values: vec![0.0; len - first],
+        }
+    }
+
+    /// The gradient of `param`; `None` where it is frozen.
+    pub fn of(&mut self, param: Param) -> Option<&mut [f32]> {
+        let start = param.offset.checked_sub(self.first)?;
+        Some(&mut self.values[start..start + param.len()])
+    }
+}
+
+/// Runs operations and records them.
+#[derive(Debug)]
+pub struct Tape<'p> {
+    params: &'p [f32],
+    gradients: Option<&'p mut Gradients>,
+    /// Each recorded operation with the gradient slot of its outcome.
+    ops: Vec<(Op, usize)>,
+    grads: Vec<Option<Buffer>>,
+    pool: Pool,
+    dropout_seed: Option<u64>,
+    dropouts: u64,
+}
+
+/// Buffers that outlive one tape and serve the next.
+#[derive(Debug, Clone, Default)]
+pub struct Workspace(Pool);
+
+impl<'p> Tape<'p> {
+    /// A tape that only computes: nothing is recorded, nothing dropped.
+    pub fn inference(params: &'p [f32], workspace: &Workspace) -> Self {
+        Tape {
+            params,
+            gradients: None,
+            ops: Vec::new(),
+            grads: Vec::new(),
+            pool: workspace.0.clone(),
+            dropout_seed: None,
+            dropouts: 0,
+        }
+    }
+
+    /// A tape whose [`backward`](Tape::backward) adds to `gradients`. Dropout is
+    /// active where a seed is given.
+    pub fn training(
+        params: &'p [f32],
+        gradients: &'p mut Gradients,
+        dropout_seed: Option<u64>,
+        workspace: &Workspace,
+    ) -> Self {
+        Tape {
+            gradients: Some(gradients),
+            dropout_seed,
+            ..Tape::inference(params, workspace)
+        }
+    }
+
+    /// The parameters that the operations read.
+    pub fn params(&self) -> &'p [f32] {
+        self.params
+    }
+
+    /// The mask of the next dropout operation of rate `p`, where dropout is active.
+    fn mask(&mut self, p: f32) -> Option<Mask> {
+        let seed = self.dropout_seed.filter(|_| p > 0.0)?;
+        self.dropouts += 1;
+        Some(Mask::new(p, seed.wrapping_add(self.dropouts << 32)))
+    }
+
+    fn trains(&self, param: Param) -> bool {
+        self.gradients
+            .as_ref()
+            .is_some_and(|gradients| param.offset >= gradients.first)
+    }
+
+    /// Makes the outcome of an operation; `wanted` says whether anything below it
+    /// needs a gradient, and then `op` is recorded.
+    fn push(
+        &mut self,
+        (rows, cols): (usize, usize),
+        data: Buffer,
+        wanted: bool,
+        op: impl FnOnce() -> Op,
+    ) -> Var {
+        let grad = wanted.then(|| {
+            self.grads.push(None);
+            let slot = self.grads.len() - 1;
+            self.ops.push((op(), slot));
+            slot
+        });
+        Var(Rc::new(Value {
+            grad,
+            rows,
+            cols,
+            data,
+        }))
+    }
+}

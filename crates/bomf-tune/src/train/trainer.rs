@@ -1,0 +1,179 @@
+//! The training loop: epochs of shuffled batches without padding, accumulation,
+//! clipping, AdamW, a schedule; observed, and stopped, from outside.
+
+use super::{EncodedSplit, FrozenStates};
+use crate::TuneError;
+use crate::data::Labels;
+use crate::models::Model;
+use crate::optim::{AdamW, AdamWOptions, Schedule};
+use crate::tape::{Gradients, Tape, Workspace};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// How a run goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// Passes over the training split; the schedule is laid out over all of them.
+    pub epochs: f64,
+    /// Examples a forward pass.
+    pub batch_size: usize,
+    /// Batches an optimiser step.
+    pub gradient_accumulation_steps: usize,
+    /// Learning rate after the warm-up.
+    pub learning_rate: f64,
+    /// Share of the steps over which the learning rate rises from 0.
+    pub warmup_ratio: f64,
+    /// How it goes after that.
+    pub schedule: Schedule,
+    /// Rates of the optimiser.
+    pub adamw: AdamWOptions,
+    /// Seeds the shuffling and the dropout.
+    pub seed: u64,
+}
+
+impl TrainOptions {
+    /// Optimiser steps in one pass over `examples` examples.
+    pub fn steps_per_epoch(&self, examples: usize) -> u64 {
+        let step = self.batch_size * self.gradient_accumulation_steps;
+        examples.div_ceil(step.max(1)) as u64
+    }
+
+    /// Optimiser steps of the whole run, at least 1.
+    pub fn num_steps(&self, examples: usize) -> u64 {
+        let per_epoch = self.steps_per_epoch(examples) as f64;
+        ((per_epoch * self.epochs).round() as u64).max(1)
+    }
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// With the next step.
+    Continue,
+    /// End the run here, as if it had been planned so.
+    Stop,
+}
+
+/// Where the run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainPoint {
+    /// Optimiser steps made.
+    pub step: u64,
+    /// Optimiser steps planned.
+    pub steps: u64,
+    /// Optimiser steps in one epoch.
+    pub steps_per_epoch: u64,
+    /// Loss of this step, a mean over its examples.
+    pub loss: f64,
+    /// Norm of its gradient before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Follows a run.
+pub trait TrainObserver {
+    /// The error that an observer may stop the run with.
+    type Error: From<TuneError>;
+
+    /// A step has been made; `model` holds the new parameters.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn after_step(&mut self, point: TrainPoint, model: &Model) -> Result<Control, Self::Error>;
+}
+
+/// What a run was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trained {
+    /// Optimiser steps made.
+    pub steps: u64,
+    /// Examples seen.
+    pub examples: u64,
+}
+
+/// Trains the model's parameters above the frozen layers on `split`.
+///
+/// `frozen` holds the split's hidden states where lower layers are frozen, else
+/// [`FrozenStates::none`].
+///
+/// # Errors
+/// [`TuneError::Empty`], [`TuneError::Freeze`], [`TuneError::Diverged`] where the
+/// loss or the gradient is no longer finite, and the observer's own.
+pub fn train<O: TrainObserver>(
+    model: &mut Model,
+    split: &EncodedSplit,
+    frozen: &FrozenStates,
+    options: &TrainOptions,
+    observer: &mut O,
+) -> Result<Trained, O::Error> {
+    let examples = split.sequences.len();
+    if examples == 0 {
+        return Err(TuneError::Empty {
+            split: "train".into(),
+        }
+        .into());
+    }
+    let layout = model.network.layout();
+    let first = model.network.first_trainable(frozen.layers())?;
+    let mut optimiser = AdamW::new(layout, first, options.adamw);
+    let mut gradients = Gradients::zeros(first, layout.len());
+    let workspace = Workspace::default();
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    let steps = options.num_steps(examples);
+    let warmup = (steps as f64 * options.warmup_ratio).ceil() as u64;
+    let mut order: Vec<usize> = (0..examples).collect();
+    let mut done = Trained {
+        steps: 0,
+        examples: 0,
+    };
+    loop {
+        order.shuffle(&mut rng);
+        for indices in order.chunks(options.batch_size * options.gradient_accumulation_steps) {
+            gradients.values.fill(0.0);
+            let mut loss = 0.0;
+            for indices in indices.chunks(options.batch_size) {
+                let batch = split.sequences.batch(indices);
+                let seed = rng.random();
+                let params = &model.params;
+                let mut tape = Tape::training(params, &mut gradients, Some(seed), &workspace);
+                let sequences = &split.sequences;
+                let network = &model.network;
+                let logits =
+                    frozen.forward(network, &mut tape, sequences, indices, &batch, &workspace);
+                loss += match &split.labels {
+                    Labels::Class(ids) => {
+                        let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
+                        tape.cross_entropy(&logits, &labels, 1.0)
+                    }
+                    Labels::Value(values) => {
+                        let targets: Vec<f32> = indices.iter().map(|&i| values[i]).collect();
+                        tape.squared_error(&logits, &targets, 1.0)
+                    }
+                };
+                drop(logits);
+                tape.backward();
+            }
+            let scale = 1.0 / indices.len() as f64;
+            let loss = loss * scale;
+            let factor = options.schedule.factor(done.steps, steps, warmup);
+            let lr = options.learning_rate * factor;
+            let gradient_norm = optimiser.step(&mut model.params, &gradients, scale, lr);
+            done.steps += 1;
+            done.examples += indices.len() as u64;
+            if !loss.is_finite() || !gradient_norm.is_finite() {
+                return Err(TuneError::Diverged { step: done.steps }.into());
+            }
+            let point = TrainPoint {
+                step: done.steps,
+                steps,
+                steps_per_epoch: options.steps_per_epoch(examples),
+                loss,
+                gradient_norm,
+            };
+            let control = observer.after_step(point, model)?;
+            if control == Control::Stop || done.steps == steps {
+                return Ok(done);
+            }
+        }
+    }
+}
