@@ -1,0 +1,197 @@
+//! The fine-tuning run: loss and metrics over the training steps, with B*, the
+//! window from which members were gathered, and the members.
+
+use super::WIDTH;
+use crate::format;
+use crate::svg::figure::Plot;
+use crate::svg::label::spread;
+use crate::svg::node::{Node, el, group, line, rect, text};
+use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path, ticks};
+use crate::view::{self, View, score};
+use bomf_study::{CurvePoint, Direction, Objective};
+
+/// Height of a panel with its title.
+const HEIGHT: f64 = 188.0;
+
+/// A line of a panel.
+struct Series<'s> {
+    label: &'s str,
+    class: &'static str,
+    value: &'s dyn Fn(&CurvePoint) -> Option<f64>,
+    decimals: usize,
+}
+
+/// The figure; `None` without a curve.
+pub(crate) fn curves(view: &View<'_>) -> Option<Node> {
+    let run = &view.results.finetune;
+    let steps = run.curve.iter().map(|p| p.step as f64);
+    let members = run.members.iter().map(|m| m.step as f64);
+    let across = Extent::of(steps.chain(members)).filter(|_| !run.curve.is_empty())?;
+    let mut objectives = view.objectives();
+    // The loss first: its panel holds the training loss too.
+    objectives.sort_by_key(|o| o.name != "loss");
+    let n = objectives.len();
+    if n == 0 {
+        return None;
+    }
+    let mut figure = Figure::new(
+        "curves",
+        WIDTH,
+        n as f64 * HEIGHT + 56.0,
+        "Scores along the fine-tuning run",
+        "Loss and metrics on the select split over the training steps, the training loss, the best step, and the members.",
+    );
+    for (k, objective) in objectives.into_iter().enumerate() {
+        let top = k as f64 * HEIGHT + 40.0;
+        let plot = Plot {
+            left: 62.0,
+            top,
+            right: WIDTH - 120.0,
+            bottom: top + HEIGHT - 52.0,
+        };
+        let sx = Scale::linear(across.with(0.0), plot.left, plot.right);
+        panel(&mut figure, view, objective, &plot, &sx, k + 1 == n, k == 0);
+    }
+    Some(figure.finish())
+}
+
+fn panel(
+    figure: &mut Figure,
+    view: &View<'_>,
+    o: &Objective,
+    plot: &Plot,
+    sx: &Scale,
+    last: bool,
+    first: bool,
+) {
+    let run = &view.results.finetune;
+    let select = |p: &CurvePoint| score(&p.select, &o.name);
+    let train = |p: &CurvePoint| Some(p.train_loss).filter(|v| v.is_finite());
+    let decimals = view.decimals(&o.name);
+    let mut series = vec![Series {
+        label: "select",
+        class: "k-checkpoint",
+        value: &select,
+        decimals,
+    }];
+    if o.name == "loss" {
+        series.insert(
+            0,
+            Series {
+                label: "train",
+                class: "k-ensemble",
+                value: &train,
+                decimals,
+            },
+        );
+    }
+    let member_values = run.members.iter().filter_map(|m| score(&m.select, &o.name));
+    let all = series
+        .iter()
+        .flat_map(|s| run.curve.iter().filter_map(s.value));
+    let Some(extent) = Extent::of(all.chain(member_values)) else {
+        return;
+    };
+    let sy = Scale::linear(extent.padded(0.06), plot.bottom, plot.top);
+
+    figure.push(window(view, plot, sx, first));
+    let arrow = if o.direction == Direction::Minimize {
+        "↓"
+    } else {
+        "↑"
+    };
+    let title = format!("{}  {arrow} better", view::label(o));
+    figure.push(axis::left(plot, &sy, &ticks::ticks(&sy, 4), &title));
+    let x_title = if !last {
+        String::new()
+    } else if run.steps_per_epoch > 0 {
+        format!(
+            "training step ({} to an epoch)",
+            format::grouped(run.steps_per_epoch as f64)
+        )
+    } else {
+        "training step".into()
+    };
+    figure.push(axis::below(plot, sx, &ticks::whole(sx, 8), &x_title));
+    if let Some(x) = sx
+        .inside(run.best_step as f64)
+        .filter(|_| run.best_step > 0)
+    {
+        figure.push(line((x, plot.top - 4.0), (x, plot.bottom), "zero"));
+        if first {
+            let label = format!("B* = {}", format::grouped(run.best_step as f64));
+            figure.push(text(x, plot.top - 10.0, "middle", "lab plain", label));
+        }
+    }
+
+    let mut ends = Vec::new();
+    for s in &series {
+        let at = |p: &CurvePoint| Some((sx.at(p.step as f64)?, sy.at((s.value)(p)?)?));
+        let d = path::line(run.curve.iter().map(at));
+        let dash = if s.label == "train" { " dash" } else { "" };
+        figure.push(
+            el("path")
+                .set("class", format!("stroke {}{dash}", s.class))
+                .set("d", d),
+        );
+        let mut hits = group(s.class);
+        for p in &run.curve {
+            if let (Some((x, y)), Some(v)) = (at(p), (s.value)(p)) {
+                let tip = format!(
+                    "step {}\n{} {} {}",
+                    format::grouped(p.step as f64),
+                    s.label,
+                    view::label(o),
+                    format::fixed(v, s.decimals)
+                );
+                hits.push(mark::mark(Shape::Disc, x, y, 4.0, "hit").tip(tip));
+            }
+        }
+        figure.push(hits);
+        if let Some((p, (_, y))) = run.curve.iter().rev().find_map(|p| Some((p, at(p)?))) {
+            let value = (s.value)(p).unwrap_or(f64::NAN);
+            ends.push((
+                y,
+                format!("{} {}", s.label, format::fixed(value, s.decimals)),
+                s.class,
+            ));
+        }
+    }
+    let mut g = group("k-checkpoint");
+    for member in &run.members {
+        let place = score(&member.select, &o.name).and_then(|v| sy.at(v));
+        if let (Some(x), Some(y)) = (sx.at(member.step as f64), place) {
+            g.push(mark::mark(Shape::Disc, x, y, 3.2, "dot open"));
+        }
+    }
+    figure.push(g);
+    let wanted: Vec<f64> = ends.iter().map(|e| e.0).collect();
+    let places = spread(&wanted, 15.0, plot.top, plot.bottom);
+    for (y, (_, label, class)) in places.into_iter().zip(&ends) {
+        figure.push(text(
+            plot.right + 10.0,
+            y + 4.0,
+            "start",
+            &format!("lab {class}"),
+            label.as_str(),
+        ));
+    }
+}
+
+/// The window of the members, shaded.
+fn window(view: &View<'_>, plot: &Plot, sx: &Scale, named: bool) -> Node {
+    let mut g = group("window");
+    let steps = view.results.finetune.members.iter().map(|m| m.step as f64);
+    let Some(extent) = Extent::of(steps) else {
+        return g;
+    };
+    if let (Some(from), Some(to)) = (sx.clamped(extent.low), sx.clamped(extent.high)) {
+        g.push(rect(from, plot.top, to - from, plot.height(), "shade"));
+        if named {
+            let n = view.results.finetune.members.len();
+            let label = format!("window of the {n} members");
+            g.push(text(to, plot.top - 10.0, "end", "note", label));
+        }
+    }
+    g
+}

@@ -1,0 +1,432 @@
+//! The Pareto front in the plane of two objectives: what was found, what the
+//! baselines reached, and the region that the front dominates.
+
+use super::labels::Labels;
+use super::staircase::staircase;
+use crate::names;
+use crate::svg::figure::Plot;
+use crate::svg::label::Rect;
+use crate::svg::node::{Node, el, group};
+use crate::svg::ticks::ticks;
+use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path};
+use crate::view::{self, View, score};
+use bomf_study::{Direction, MethodName, Objective, Scores};
+
+/// Other points widen the frame by at most this part of what the front and the
+/// methods span; those beyond it are shown as arrows at its edge.
+const MOST_WIDENING: f64 = 0.9;
+
+/// One panel: `y` against `x`.
+pub(super) struct Panel<'v, 'a> {
+    view: &'v View<'a>,
+    x: &'a Objective,
+    y: &'a Objective,
+    plot: Plot,
+    sx: Scale,
+    sy: Scale,
+    id: &'static str,
+    /// Whether there is room for labels.
+    large: bool,
+}
+
+/// How many points of each kind lie outside the frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Outside {
+    /// Members.
+    pub(crate) members: usize,
+    /// Mixtures that were evaluated on the way.
+    pub(crate) evaluated: usize,
+}
+
+/// The pairs (x, y) of objectives to draw: the chosen metric against the loss
+/// first; at most [`MOST_PAIRS`].
+pub(crate) fn pairs<'a>(view: &View<'a>) -> Vec<(&'a Objective, &'a Objective)> {
+    let mut all = view.objectives();
+    // The loss is the natural x of the first pair.
+    if let Some(loss) = all.iter().skip(1).position(|o| o.name == "loss") {
+        let loss = all.remove(loss + 1);
+        all.insert(1, loss);
+    }
+    let mut pairs = Vec::new();
+    for (i, &y) in all.iter().enumerate() {
+        for &x in &all[i + 1..] {
+            // A loss goes along x, whichever comes first.
+            let minimised = |o: &Objective| o.direction == Direction::Minimize;
+            pairs.push(if minimised(y) && !minimised(x) {
+                (y, x)
+            } else {
+                (x, y)
+            });
+        }
+    }
+    pairs.truncate(MOST_PAIRS);
+    pairs
+}
+
+/// Four objectives have six pairs; more would be wallpaper.
+const MOST_PAIRS: usize = 10;
+
+impl<'v, 'a> Panel<'v, 'a> {
+    /// A panel over the plane of two objectives; `None` where no point has both.
+    pub(super) fn new(
+        view: &'v View<'a>,
+        (x, y): (&'a Objective, &'a Objective),
+        plot: Plot,
+        id: &'static str,
+        large: bool,
+    ) -> Option<Self> {
+        let domain = |o: &Objective| domain(view, o, (x, y));
+        let (dx, dy) = (domain(x)?, domain(y)?);
+        Some(Panel {
+            view,
+            x,
+            y,
+            plot,
+            sx: Scale::linear(dx.padded(0.06), plot.left, plot.right),
+            sy: Scale::linear(dy.padded(0.08), plot.bottom, plot.top),
+            id,
+            large,
+        })
+    }
+
+    fn at(&self, scores: &Scores) -> Option<(f64, f64)> {
+        let x = self.sx.at(score(scores, &self.x.name)?)?;
+        let y = self.sy.at(score(scores, &self.y.name)?)?;
+        Some((x, y))
+    }
+
+    fn is_inside(&self, (x, y): (f64, f64)) -> bool {
+        (self.plot.left..=self.plot.right).contains(&x)
+            && (self.plot.top..=self.plot.bottom).contains(&y)
+    }
+
+    fn tip(&self, what: &str, scores: &Scores) -> String {
+        let mut tip = what.to_string();
+        for o in self.view.objectives() {
+            if let Some(value) = score(scores, &o.name) {
+                let value = self.view.score(&o.name, value);
+                tip.push_str(&format!("\n{} {value}", view::label(o)));
+            }
+        }
+        tip
+    }
+
+    /// Draws everything onto the figure, and counts what lies outside.
+    pub(super) fn draw(&self, figure: &mut Figure) -> Outside {
+        let clip = format!("{}-clip", self.id);
+        figure.push(el("defs").add(self.plot.clip(&clip, 0.0)));
+        self.axes(figure);
+        figure.push(self.region().set("clip-path", format!("url(#{clip})")));
+        let mut outside = Outside::default();
+        figure.push(self.cloud(&mut outside));
+        figure.push(
+            self.members(&mut outside)
+                .set("clip-path", format!("url(#{clip})")),
+        );
+        let mut labels = Labels::default();
+        figure.push(self.reference(&mut labels));
+        figure.push(self.front(&mut labels));
+        figure.push(self.methods(&mut labels));
+        if self.large {
+            self.member_ends(&mut labels);
+            figure.push(labels.draw(&self.plot));
+        }
+        outside
+    }
+
+    fn axes(&self, figure: &mut Figure) {
+        let (nx, ny) = if self.large { (7, 6) } else { (4, 4) };
+        let title = |o: &Objective, arrow: &str| {
+            if self.large {
+                format!("{} on the select split  {arrow} better", view::label(o))
+            } else {
+                format!("{}  {arrow}", view::label(o))
+            }
+        };
+        let arrow = |d: Direction, low: &'static str, high: &'static str| match d {
+            Direction::Minimize => low,
+            Direction::Maximize => high,
+        };
+        let y_title = title(self.y, arrow(self.y.direction, "↓", "↑"));
+        let x_title = title(self.x, arrow(self.x.direction, "←", "→"));
+        figure.push(axis::left(
+            &self.plot,
+            &self.sy,
+            &ticks(&self.sy, ny),
+            &y_title,
+        ));
+        figure.push(axis::below(
+            &self.plot,
+            &self.sx,
+            &ticks(&self.sx, nx),
+            &x_title,
+        ));
+    }
+
+    /// The region that the front dominates, down to the reference point.
+    fn region(&self) -> Node {
+        let mut g = group("k-bomf");
+        let points: Vec<(f64, f64)> = self
+            .view
+            .results
+            .front
+            .iter()
+            .filter_map(|p| self.at(&p.select))
+            .collect();
+        // Turned so that both coordinates are maximised, in pixels.
+        let sign = |d: Direction| if d == Direction::Maximize { 1.0 } else { -1.0 };
+        let (su, sv) = (sign(self.x.direction), -sign(self.y.direction));
+        let turned: Vec<(f64, f64)> = points.iter().map(|p| (su * p.0, sv * p.1)).collect();
+        let corner = |o: &Objective, scale: &Scale, s: f64| {
+            let worst = [scale.range().0, scale.range().1]
+                .into_iter()
+                .fold(f64::INFINITY, |a, b| a.min(s * b));
+            self.view
+                .reference(o)
+                .and_then(|value| scale.at(value))
+                .map_or(worst, |place| (s * place).max(worst - 1e3))
+        };
+        let reference = (corner(self.x, &self.sx, su), corner(self.y, &self.sy, sv));
+        let corners: Vec<(f64, f64)> = staircase(&turned, reference)
+            .into_iter()
+            .map(|(u, v)| (su * u, sv * v))
+            .collect();
+        if !corners.is_empty() {
+            let back = (su * reference.0, sv * reference.1);
+            let outline = corners.iter().copied().chain([back]);
+            g.push(
+                el("path")
+                    .set("class", "wash")
+                    .set("d", path::closed(outline)),
+            );
+            let edge = path::line(corners.iter().copied().map(Some));
+            g.push(el("path").set("class", "stroke hairline").set("d", edge));
+        }
+        g
+    }
+
+    /// Everything that was evaluated, faintly.
+    fn cloud(&self, outside: &mut Outside) -> Node {
+        let mut g = group("evaluated");
+        for (name, class) in [
+            (MethodName::RandomSimplex, "k-random"),
+            (MethodName::Bomf, "k-bomf"),
+        ] {
+            for scores in self.view.evaluated(name) {
+                let Some(p) = self.at(scores) else { continue };
+                if self.is_inside(p) {
+                    g.push(mark::mark(
+                        Shape::Disc,
+                        p.0,
+                        p.1,
+                        2.0,
+                        &format!("cloud {class}"),
+                    ));
+                } else {
+                    outside.evaluated += 1;
+                }
+            }
+        }
+        g
+    }
+
+    /// The members, joined in the order of training.
+    fn members(&self, outside: &mut Outside) -> Node {
+        let mut g = group("k-member");
+        let members = &self.view.results.finetune.members;
+        let track = path::line(members.iter().map(|m| self.at(&m.select)));
+        if self.large && !track.is_empty() {
+            g.push(
+                el("path")
+                    .set("class", "stroke hairline dots")
+                    .set("d", track),
+            );
+        }
+        for member in members {
+            let Some((x, y)) = self.at(&member.select) else {
+                continue;
+            };
+            if !self.is_inside((x, y)) {
+                outside.members += 1;
+                continue;
+            }
+            let tip = self.tip(&format!("member of step {}", member.step), &member.select);
+            let r = if self.large { 3.0 } else { 2.2 };
+            g.push(mark::mark(Shape::Disc, x, y, r, "dot open").tip(tip));
+        }
+        g
+    }
+
+    fn member_ends(&self, labels: &mut Labels) {
+        let members = &self.view.results.finetune.members;
+        for member in members {
+            if let Some((x, y)) = self.at(&member.select).filter(|&p| self.is_inside(p)) {
+                labels.marks.push(Rect::around(x, y, 3.0, 3.0));
+            }
+        }
+        let ends = members
+            .first()
+            .into_iter()
+            .chain(members.last().filter(|_| members.len() > 1));
+        for member in ends {
+            if let Some(p) = self.at(&member.select).filter(|&p| self.is_inside(p)) {
+                labels.want(p, 3.0, format!("step {}", member.step), "lab plain".into());
+            }
+        }
+    }
+
+    /// The reference point, or an arrow towards it where it is outside.
+    fn reference(&self, labels: &mut Labels) -> Node {
+        let mut g = group("k-plain");
+        let (Some(rx), Some(ry)) = (self.view.reference(self.x), self.view.reference(self.y))
+        else {
+            return g;
+        };
+        let (Some(x), Some(y)) = (self.sx.at(rx), self.sy.at(ry)) else {
+            return g;
+        };
+        let value = format!(
+            "({}, {})",
+            self.view.score(&self.x.name, rx),
+            self.view.score(&self.y.name, ry)
+        );
+        let tip = format!("reference point of the hypervolume\n{value}");
+        if self.is_inside((x, y)) {
+            g.push(mark::mark(Shape::Plus, x, y, 6.0, "cross").tip(tip));
+            labels.want((x, y), 6.0, "reference point".into(), "lab plain".into());
+            return g;
+        }
+        let cx = x.clamp(self.plot.left + 7.0, self.plot.right - 7.0);
+        let cy = y.clamp(self.plot.top + 7.0, self.plot.bottom - 7.0);
+        let angle = (y - cy).atan2(x - cx);
+        let turn = |a: f64, r: f64| Some((cx + r * (angle + a).cos(), cy + r * (angle + a).sin()));
+        let arrow = path::line([
+            turn(std::f64::consts::PI, 9.0),
+            turn(0.0, 6.0),
+            None,
+            turn(2.4, 5.0),
+            turn(0.0, 6.0),
+            turn(-2.4, 5.0),
+        ]);
+        g.push(
+            el("path")
+                .set("class", "stroke thin")
+                .set("d", arrow)
+                .tip(tip),
+        );
+        labels.want(
+            (cx, cy),
+            8.0,
+            format!("reference point {value}"),
+            "lab plain".into(),
+        );
+        g
+    }
+
+    fn front(&self, labels: &mut Labels) -> Node {
+        let mut g = group("k-bomf");
+        let r = if self.large { 4.0 } else { 3.0 };
+        for (k, point) in self.view.results.front.iter().enumerate() {
+            let Some((x, y)) = self.at(&point.select).filter(|&p| self.is_inside(p)) else {
+                continue;
+            };
+            labels.marks.push(Rect::around(x, y, r, r));
+            let tip = self.tip(&format!("front point {}", k + 1), &point.select);
+            g.push(
+                mark::mark(Shape::Disc, x, y, r, "mark solid")
+                    .set("data-k", k)
+                    .tip(tip),
+            );
+        }
+        g
+    }
+
+    /// The methods' models, `bomf` last; those that fall together share a label.
+    fn methods(&self, labels: &mut Labels) -> Node {
+        let mut g = group("methods");
+        let mut groups: Vec<((f64, f64), Vec<MethodName>)> = Vec::new();
+        for method in &self.view.results.methods {
+            let Some(p) = self.at(&method.select).filter(|&p| self.is_inside(p)) else {
+                continue;
+            };
+            let near = |q: &(f64, f64)| (q.0 - p.0).hypot(q.1 - p.1) < SAME_PLACE;
+            match groups.iter_mut().find(|(q, _)| near(q)) {
+                Some((_, names)) => names.push(method.name),
+                None => groups.push((p, vec![method.name])),
+            }
+            let style = names::style(method.name);
+            let us = method.name == MethodName::Bomf;
+            let r = match (us, self.large) {
+                (true, true) => 7.0,
+                (false, true) => 5.0,
+                (true, false) => 5.0,
+                (false, false) => 3.8,
+            };
+            let tip = self.tip(&names::capital(style.label), &method.select);
+            let mark = style
+                .mark(p.0, p.1, r)
+                .set("data-m", method.name.as_str())
+                .tip(tip);
+            labels.marks.push(Rect::around(p.0, p.1, r, r));
+            if us {
+                g.push(mark::mark(Shape::Disc, p.0, p.1, r + 3.0, "halo k-bomf"));
+            }
+            g.push(mark);
+        }
+        // The model that was made gets the first pick of places.
+        groups.sort_by_key(|(_, names)| !names.contains(&MethodName::Bomf));
+        for (p, mut names) in groups {
+            names.sort_by_key(|&n| n != MethodName::Bomf);
+            let label: Vec<&str> = names
+                .iter()
+                .map(|&n| {
+                    if n == MethodName::Bomf {
+                        "bomf, chosen"
+                    } else {
+                        names::style(n).label
+                    }
+                })
+                .collect();
+            let class = names.first().map_or("", |&n| names::style(n).class);
+            let r = if names.contains(&MethodName::Bomf) {
+                10.0
+            } else {
+                6.0
+            };
+            labels.want_first(p, r, label.join(" · "), format!("lab {class}"));
+        }
+        g
+    }
+}
+
+/// Marks nearer than this look like one.
+const SAME_PLACE: f64 = 3.0;
+
+/// What a frame covers: the front and the methods; the reference point and the
+/// members too as far as they do not widen it much.
+fn domain(view: &View<'_>, o: &Objective, (x, y): (&Objective, &Objective)) -> Option<Extent> {
+    let both =
+        |scores: &Scores| score(scores, &x.name).is_some() && score(scores, &y.name).is_some();
+    let values = |scores: &Scores| both(scores).then(|| score(scores, &o.name)).flatten();
+    let results = view.results;
+    let front = results.front.iter().filter_map(|p| values(&p.select));
+    let methods = results.methods.iter().filter_map(|m| values(&m.select));
+    let members = || {
+        results
+            .finetune
+            .members
+            .iter()
+            .filter_map(|m| values(&m.select))
+    };
+    let core = Extent::of(front.chain(methods)).or_else(|| Extent::of(members()))?;
+    let room = core.span() * MOST_WIDENING;
+    let allowed = Extent {
+        low: core.low - room,
+        high: core.high + room,
+    };
+    let more = members().chain(view.reference(o));
+    Some(
+        more.filter(|&v| allowed.contains(v))
+            .fold(core, Extent::with),
+    )
+}

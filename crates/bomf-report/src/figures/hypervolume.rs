@@ -1,0 +1,162 @@
+//! Hypervolume over the evaluations: `bomf` against random weights.
+
+use super::WIDTH;
+use crate::format;
+use crate::names;
+use crate::svg::figure::Plot;
+use crate::svg::label::spread;
+use crate::svg::node::{Node, el, group, line, rect, text};
+use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path, text as measure, ticks};
+use crate::view::View;
+use bomf_study::{HypervolumePoint, Method, MethodName};
+
+/// Evaluations after which `bomf` had more hypervolume than random weights had at
+/// the end; `None` if it never had, or nothing was compared.
+pub(crate) fn overtakes(view: &View<'_>) -> Option<usize> {
+    let history = &view.results.stage2.history;
+    let random = history.iter().rev().find_map(|h| h.random_simplex)?;
+    history
+        .iter()
+        .find(|h| h.bomf > random)
+        .map(|h| h.evaluations)
+}
+
+/// The classical baseline with the largest hypervolume.
+fn best_baseline<'a>(view: &View<'a>) -> Option<&'a Method> {
+    use MethodName::{BestCheckpoint, GreedySoup, LastCheckpoint, Swa, UniformSoup};
+    let classical = [BestCheckpoint, LastCheckpoint, Swa, UniformSoup, GreedySoup];
+    let all = view.results.methods.iter();
+    all.filter(|m| classical.contains(&m.name) && m.hypervolume.is_finite())
+        .max_by(|a, b| a.hypervolume.total_cmp(&b.hypervolume))
+}
+
+/// The figure; `None` without a history.
+pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
+    let history = &view.results.stage2.history;
+    let values = |f: fn(&HypervolumePoint) -> f64| history.iter().map(f);
+    let random = |h: &HypervolumePoint| h.random_simplex.unwrap_or(f64::NAN);
+    let baseline = best_baseline(view);
+    let domain = Extent::of(
+        values(|h| h.bomf)
+            .chain(values(random))
+            .chain(baseline.map(|m| m.hypervolume)),
+    )?;
+    let across = Extent::of(values(|h| h.evaluations as f64))?;
+    let plot = Plot {
+        left: 62.0,
+        top: 34.0,
+        right: WIDTH - 150.0,
+        bottom: 266.0,
+    };
+    let sx = Scale::linear(across.with(0.0), plot.left, plot.right);
+    let sy = Scale::linear(domain.padded(0.08), plot.bottom, plot.top);
+
+    let mut figure = Figure::new(
+        "hypervolume",
+        WIDTH,
+        308.0,
+        "Hypervolume over the evaluations",
+        "Hypervolume on the select split of everything that bomf, and random weights with the same budget, had evaluated after so many evaluations.",
+    );
+    let initial = view.results.stage2.initial_evaluations as f64;
+    if let Some(end) = sx.clamped(initial).filter(|_| initial > 0.0) {
+        figure.push(rect(
+            plot.left,
+            plot.top,
+            end - plot.left,
+            plot.height(),
+            "shade",
+        ));
+        figure.push(line((end, plot.top), (end, plot.bottom), "guide"));
+        let label = "starting design";
+        let room = end - plot.left - 12.0;
+        let note = if measure::width(label, 11.0) <= room {
+            text(end - 6.0, plot.bottom - 8.0, "end", "note", label)
+        } else {
+            text(
+                end + 6.0,
+                plot.bottom - 8.0,
+                "start",
+                "note",
+                "← starting design",
+            )
+        };
+        figure.push(note);
+    }
+    figure.push(axis::left(
+        &plot,
+        &sy,
+        &ticks::ticks(&sy, 5),
+        "hypervolume on the select split  ↑ better",
+    ));
+    figure.push(axis::below(
+        &plot,
+        &sx,
+        &ticks::whole(&sx, 8),
+        "evaluations",
+    ));
+
+    let mut ends: Vec<(f64, String, &str)> = Vec::new();
+    if let Some(m) = baseline
+        && let Some(y) = sy.at(m.hypervolume)
+    {
+        let style = names::style(m.name);
+        let class = format!("stroke thin dots {}", style.class);
+        figure.push(el("path").set("class", class).set(
+            "d",
+            path::line([Some((plot.left, y)), Some((plot.right, y))]),
+        ));
+        ends.push((
+            y,
+            format!("{} {}", style.label, format::short(m.hypervolume)),
+            style.class,
+        ));
+    }
+    let series: [(&str, &str, fn(&HypervolumePoint) -> f64, MethodName); 2] = [
+        ("k-random", "stroke dash", random, MethodName::RandomSimplex),
+        ("k-bomf", "stroke", |h| h.bomf, MethodName::Bomf),
+    ];
+    for (class, stroke, value, name) in series {
+        let at = |h: &HypervolumePoint| Some((sx.at(h.evaluations as f64)?, sy.at(value(h))?));
+        let d = path::steps(history.iter().map(at));
+        if d.is_empty() {
+            continue;
+        }
+        figure.push(
+            el("path")
+                .set("class", format!("{stroke} {class}"))
+                .set("d", d),
+        );
+        let label = names::style(name).label;
+        let mut points = group(class);
+        for h in history {
+            if let Some((x, y)) = at(h) {
+                let tip = format!(
+                    "{label} after {} evaluations\nhypervolume {}",
+                    h.evaluations,
+                    format::short(value(h))
+                );
+                points.push(mark::mark(Shape::Disc, x, y, 4.0, "hit").tip(tip));
+            }
+        }
+        figure.push(points);
+        if let Some((h, (x, y))) = history.iter().rev().find_map(|h| Some((h, at(h)?))) {
+            figure.push(mark::mark(Shape::Disc, x, y, 3.5, &format!("dot {class}")));
+            ends.push((y, format!("{label} {}", format::short(value(h))), class));
+        }
+    }
+    let wanted: Vec<f64> = ends.iter().map(|e| e.0).collect();
+    for (y, (_, label, class)) in spread(&wanted, 16.0, plot.top, plot.bottom)
+        .into_iter()
+        .zip(&ends)
+    {
+        figure.push(text(
+            plot.right + 10.0,
+            y + 4.0,
+            "start",
+            &format!("lab {class}"),
+            label.as_str(),
+        ));
+    }
+    Some(figure.finish())
+}

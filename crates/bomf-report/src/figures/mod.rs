@@ -1,0 +1,93 @@
+//! The figures of the report, each a function of the study alone.
+
+mod coefficients;
+mod curves;
+mod differences;
+mod front;
+mod hypervolume;
+mod labels;
+mod stage1;
+mod stages;
+mod staircase;
+
+pub(crate) use coefficients::{coefficients, sparkline};
+pub(crate) use curves::curves;
+pub(crate) use differences::differences;
+pub(crate) use front::{Outside, pairs};
+pub(crate) use hypervolume::{hypervolume, overtakes};
+pub(crate) use stage1::{best as best_trial, stage1};
+pub(crate) use stages::stages;
+
+use crate::svg::figure::Plot;
+use crate::svg::{Figure, Node};
+use crate::view::{self, View};
+use front::Panel;
+
+/// Width of the figures.
+pub(crate) const WIDTH: f64 = 740.0;
+
+/// The front in the plane of the chosen metric and the loss, and what lies outside
+/// its frame; `None` with fewer than two objectives or no scores.
+pub(crate) fn front(view: &View<'_>) -> Option<(Node, Outside)> {
+    let (figure, outside) = front_figure(view)?;
+    Some((figure.finish(), outside))
+}
+
+/// The same figure as a file of its own.
+pub(crate) fn front_standalone(view: &View<'_>, css: &'static str) -> Option<Node> {
+    Some(front_figure(view)?.0.finish_standalone(css))
+}
+
+fn front_figure(view: &View<'_>) -> Option<(Figure, Outside)> {
+    let (x, y) = *pairs(view).first()?;
+    let plot = Plot {
+        left: 62.0,
+        top: 34.0,
+        right: WIDTH - 24.0,
+        bottom: 440.0,
+    };
+    let panel = Panel::new(view, (x, y), plot, "front", true)?;
+    let description = format!(
+        "{} front points, {} methods and {} members in the plane of {} and {}, all on the select split. The table of the front has the numbers.",
+        view.results.front.len(),
+        view.results.methods.len(),
+        view.results.finetune.members.len(),
+        view::label(x),
+        view::label(y),
+    );
+    let mut figure = Figure::new("front", WIDTH, 484.0, "Pareto front", description);
+    let outside = panel.draw(&mut figure);
+    Some((figure, outside))
+}
+
+/// Every further pair of objectives, as small panels; `None` with two objectives.
+pub(crate) fn front_pairs(view: &View<'_>) -> Option<Node> {
+    const IDS: [&str; 9] = ["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];
+    const COLUMNS: usize = 3;
+    const HEIGHT: f64 = 218.0;
+    let pairs = pairs(view);
+    let pairs = pairs.get(1..).filter(|rest| !rest.is_empty())?;
+    let column = WIDTH / COLUMNS as f64;
+    let rows = pairs.len().div_ceil(COLUMNS);
+    let mut figure = Figure::new(
+        "front-pairs",
+        WIDTH,
+        rows as f64 * HEIGHT,
+        "The front in the other planes",
+        "One small panel for each further pair of objectives, with the marks of the large figure.",
+    );
+    for (k, (&pair, id)) in pairs.iter().zip(IDS).enumerate() {
+        let left = (k % COLUMNS) as f64 * column;
+        let top = (k / COLUMNS) as f64 * HEIGHT;
+        let plot = Plot {
+            left: left + 48.0,
+            top: top + 30.0,
+            right: left + column - 14.0,
+            bottom: top + HEIGHT - 46.0,
+        };
+        if let Some(panel) = Panel::new(view, pair, plot, id, false) {
+            panel.draw(&mut figure);
+        }
+    }
+    Some(figure.finish())
+}

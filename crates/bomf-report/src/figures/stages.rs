@@ -1,0 +1,75 @@
+//! Where the time went: one bar, cut into the stages.
+
+use super::WIDTH;
+use crate::format;
+use crate::svg::Figure;
+use crate::svg::label::spread;
+use crate::svg::node::{Node, group, line, rect, text};
+use crate::view::View;
+
+/// The named parts of the total time, in order; what no stage accounts for comes
+/// last.
+fn parts(view: &View<'_>) -> Vec<(&'static str, f64)> {
+    let s = &view.results.seconds;
+    let mut parts = vec![
+        ("stage 1", s.stage1),
+        ("fine-tuning", s.finetune),
+        ("stage 2", s.stage2),
+    ];
+    parts.retain(|(_, t)| t.is_finite() && *t > 0.0 && *t < 1e12);
+    let known: f64 = parts.iter().map(|p| p.1).sum();
+    let rest = s.total - known;
+    // Less than a hundredth is not worth a name.
+    if rest.is_finite() && rest > 0.01 * known && rest < 1e12 {
+        parts.push(("report and the rest", rest));
+    }
+    parts
+}
+
+/// The bar; `None` where no time is recorded.
+pub(crate) fn stages(view: &View<'_>) -> Option<Node> {
+    let parts = parts(view);
+    let total: f64 = parts.iter().map(|p| p.1).sum();
+    if parts.is_empty() {
+        return None;
+    }
+    let spoken: Vec<String> = parts
+        .iter()
+        .map(|(name, t)| format!("{name} {}", format::duration(*t)))
+        .collect();
+    let width = WIDTH - 2.0;
+    let mut figure = Figure::new(
+        "stages",
+        WIDTH,
+        58.0,
+        "Time for each stage",
+        spoken.join(", "),
+    );
+    let mut from = 0.0;
+    let mut middles = Vec::new();
+    let mut bars = group("k-plain");
+    for (k, (_, t)) in parts.iter().enumerate() {
+        let length = t / total * width;
+        let shade = [0.85, 0.55, 0.3, 0.15][k.min(3)];
+        bars.push(
+            rect(from, 2.0, (length - 2.0).max(0.8), 12.0, "bar")
+                .set("fill-opacity", shade)
+                .tip(spoken[k].clone()),
+        );
+        middles.push(from + length / 2.0);
+        from += length;
+    }
+    figure.push(bars);
+    // Labels are two short lines, about this wide at most.
+    let half = 62.0;
+    let gap = 2.0 * half;
+    for (k, x) in spread(&middles, gap, half, WIDTH - half)
+        .into_iter()
+        .enumerate()
+    {
+        figure.push(line((middles[k], 16.0), (x, 26.0), "leader"));
+        figure.push(text(x, 38.0, "middle", "val", format::duration(parts[k].1)));
+        figure.push(text(x, 53.0, "middle", "note", parts[k].0));
+    }
+    Some(figure.finish())
+}

@@ -1,0 +1,134 @@
+//! Human names, explanations and marks of methods and objectives.
+
+use crate::svg::Shape;
+use crate::svg::mark::mark;
+use crate::svg::node::Node;
+use bomf_study::MethodName;
+
+/// How a method is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// Its name in a sentence.
+    pub(crate) label: &'static str,
+    /// What it does, in a line.
+    pub(crate) explanation: &'static str,
+    /// The shape of its mark.
+    pub(crate) shape: Shape,
+    /// The class that gives its colour.
+    pub(crate) class: &'static str,
+    /// Whether its mark is an outline only.
+    pub(crate) hollow: bool,
+}
+
+/// How `method` is shown.
+pub(crate) fn style(method: MethodName) -> Style {
+    let (label, explanation, shape, class, hollow) = match method {
+        MethodName::BestCheckpoint => (
+            "best checkpoint",
+            "the one member that scores best on the select split; no averaging",
+            Shape::Square,
+            "k-checkpoint",
+            false,
+        ),
+        MethodName::LastCheckpoint => (
+            "last checkpoint",
+            "the member of the last step; no choice at all",
+            Shape::Square,
+            "k-checkpoint",
+            true,
+        ),
+        MethodName::Swa => (
+            "SWA",
+            "stochastic weight averaging: plain mean of the last quarter of the members",
+            Shape::Up,
+            "k-swa",
+            false,
+        ),
+        MethodName::UniformSoup => (
+            "uniform soup",
+            "plain mean of all members",
+            Shape::Diamond,
+            "k-soup",
+            true,
+        ),
+        MethodName::GreedySoup => (
+            "greedy soup",
+            "members join best first, each kept if the mean does not get worse",
+            Shape::Diamond,
+            "k-soup",
+            false,
+        ),
+        MethodName::RandomSimplex => (
+            "random weights",
+            "random search over mixtures, with as many evaluations as bomf",
+            Shape::Down,
+            "k-random",
+            false,
+        ),
+        MethodName::PredictionEnsemble => (
+            "prediction ensemble",
+            "mean of all members' predictions; keeps every member at inference, so not one model",
+            Shape::Cross,
+            "k-ensemble",
+            true,
+        ),
+        MethodName::Bomf => (
+            "bomf",
+            "mixture found by multi-objective Bayesian optimisation of the weights",
+            Shape::Disc,
+            "k-bomf",
+            false,
+        ),
+    };
+    Style {
+        label,
+        explanation,
+        shape,
+        class,
+        hollow,
+    }
+}
+
+impl Style {
+    /// Its mark at a place.
+    pub(crate) fn mark(&self, x: f64, y: f64, r: f64) -> Node {
+        let fill = if self.hollow { "hollow" } else { "solid" };
+        mark(self.shape, x, y, r, &format!("mark {fill} {}", self.class))
+    }
+}
+
+/// The human name of an objective: `f1_macro` is `macro F1`.
+pub(crate) fn objective(name: &str) -> String {
+    match name {
+        "f1" => "F1".into(),
+        "f1_macro" | "macro_f1" => "macro F1".into(),
+        "matthews" | "mcc" => "Matthews r".into(),
+        "pearson" => "Pearson r".into(),
+        "spearman" => "Spearman ρ".into(),
+        "rouge1" | "rouge_1" => "ROUGE-1".into(),
+        "rouge2" | "rouge_2" => "ROUGE-2".into(),
+        "rougeL" | "rouge_l" => "ROUGE-L".into(),
+        "bleu" => "BLEU".into(),
+        "meteor" => "METEOR".into(),
+        "exact_match" | "em" => "exact match".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// The human name of a hyperparameter.
+pub(crate) fn parameter(name: &str) -> String {
+    match name {
+        "lr" => "learning rate".into(),
+        "warmup" | "warmup_ratio" => "warm-up ratio".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+/// `text` with a capital first letter.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
