@@ -1,7 +1,18 @@
 //! Fine-tune once, fuse by Bayesian optimisation: the two-stage pipeline.
 
+mod error;
+mod hub;
 mod observer;
+mod output;
 pub mod recipe;
+mod request;
 
+pub use error::Error;
+pub use hub::{HubError, Place, resolve_model};
 pub use observer::{Observer, Phase, Silent};
+pub use output::{claim_output, write_recipe};
 pub use recipe::{Recipe, RecipeError};
+pub use request::{
+    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, PretrainRequest,
+    RunRequest, Split,
+};

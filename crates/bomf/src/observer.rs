@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Fetching a model from the hub; unit: bytes.
+    Download,
     /// Masked-language-model pre-training; unit: training steps.
     Pretrain,
     /// Stage 1, the hyperparameter search; unit: training steps over all trials.

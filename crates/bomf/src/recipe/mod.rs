@@ -37,6 +37,7 @@ pub use error::RecipeError;
 pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
 pub use objectives::Objectives;
 pub use task::{Columns, Metric, Optimised, Task, TaskKind};
+pub(crate) use write::HEADER;
 
 use indexmap::IndexMap;
 use std::path::Path;

@@ -6,12 +6,16 @@ use super::{
 use indexmap::IndexMap;
 use std::fmt::Display;
 
+/// The first line, by which a recipe of bomf's own is known.
+pub(crate) const HEADER: &str =
+    "# Recipe of a bomf run. A field that is left out or null takes its default.";
+
 /// Column at which the comments begin, where the values leave room.
 const COMMENT_COLUMN: usize = 38;
 
 pub(super) fn recipe(recipe: &Recipe) -> String {
     let mut out = Writer::default();
-    out.line("# Recipe of a bomf run. A field that is left out or null takes its default.");
+    out.line(HEADER);
     out.field("seed", recipe.seed, "seed of every random choice");
     task(&mut out, &recipe.task);
     stage1(&mut out, &recipe.stage1);

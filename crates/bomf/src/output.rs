@@ -1,0 +1,130 @@
+//! The output folder: taken only if it is free, cleared only of what bomf wrote.
+
+use crate::{Error, Recipe, recipe};
+use std::path::Path;
+
+/// The file that marks a folder as the output of a run; written first.
+const RECIPE: &str = "recipe.yaml";
+
+/// What a run writes beside it, and what is removed before another one.
+const FILES: [&str; 4] = ["trials.jsonl", "pareto.json", "results.json", "report.html"];
+const FOLDERS: [&str; 2] = ["fused", "members"];
+
+/// Makes `out` ready for a run and writes its recipe there.
+///
+/// A folder that is missing or empty is taken. One that holds an earlier run's
+/// output is cleared of it if `overwrite` is set; files of other origin in it
+/// stay. Anything else is refused.
+///
+/// # Errors
+/// [`Error::OutputNotEmpty`] and [`Error::Output`].
+pub fn claim_output(out: &Path, overwrite: bool, recipe: &Recipe) -> Result<(), Error> {
+    let failed = |source| Error::Output {
+        path: out.into(),
+        source,
+    };
+    std::fs::create_dir_all(out).map_err(failed)?;
+    let is_empty = std::fs::read_dir(out).map_err(failed)?.next().is_none();
+    if !is_empty {
+        let is_earlier_output = is_output(out);
+        if !is_earlier_output || !overwrite {
+            return Err(Error::OutputNotEmpty {
+                path: out.into(),
+                is_earlier_output,
+            });
+        }
+        clear(out).map_err(failed)?;
+    }
+    write_recipe(out, recipe)
+}
+
+/// Writes the recipe of the run in `out`, again once guesses have become values.
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn write_recipe(out: &Path, recipe: &Recipe) -> Result<(), Error> {
+    let path = out.join(RECIPE);
+    std::fs::write(&path, recipe.to_yaml()).map_err(|source| Error::Output { path, source })
+}
+
+fn is_output(out: &Path) -> bool {
+    std::fs::read_to_string(out.join(RECIPE)).is_ok_and(|text| text.starts_with(recipe::HEADER))
+}
+
+fn clear(out: &Path) -> std::io::Result<()> {
+    let missing_is_fine = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    };
+    for file in FILES {
+        missing_is_fine(std::fs::remove_file(out.join(file)))?;
+    }
+    for folder in FOLDERS {
+        let folder = out.join(folder);
+        // A link is taken away, never followed.
+        if folder.is_symlink() {
+            std::fs::remove_file(folder)?;
+        } else {
+            missing_is_fine(std::fs::remove_dir_all(folder))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_and_an_empty_folder_are_taken_and_marked() {
+        let dir = tempfile::tempdir().unwrap();
+        for out in [dir.path().join("a/b"), dir.path().join("empty")] {
+            if out.ends_with("empty") {
+                std::fs::create_dir(&out).unwrap();
+            }
+            claim_output(&out, false, &Recipe::default()).unwrap();
+            assert!(is_output(&out));
+            assert_eq!(Recipe::load(&out.join(RECIPE)).unwrap(), Recipe::default());
+        }
+    }
+
+    #[test]
+    fn an_earlier_output_is_replaced_only_when_told_and_foreign_files_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path();
+        claim_output(out, false, &Recipe::default()).unwrap();
+        std::fs::create_dir_all(out.join("members/checkpoint-1")).unwrap();
+        for file in ["results.json", "notes.txt", "members/checkpoint-1/x"] {
+            std::fs::write(out.join(file), "x").unwrap();
+        }
+        let error = claim_output(out, false, &Recipe::default()).unwrap_err();
+        assert!(matches!(
+            error,
+            Error::OutputNotEmpty {
+                is_earlier_output: true,
+                ..
+            }
+        ));
+        assert!(error.hint().unwrap().contains("--overwrite"));
+        claim_output(out, true, &Recipe::default()).unwrap();
+        let mut left: Vec<_> = std::fs::read_dir(out)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["notes.txt", RECIPE]);
+    }
+
+    #[test]
+    fn a_folder_of_other_origin_is_refused_even_with_overwrite() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("members")).unwrap();
+        std::fs::write(dir.path().join(RECIPE), "seed: 1\n").unwrap();
+        for overwrite in [false, true] {
+            let error = claim_output(dir.path(), overwrite, &Recipe::default()).unwrap_err();
+            assert!(error.is_bad_input());
+            assert!(error.to_string().ends_with(" is not empty"), "{error}");
+        }
+        assert!(dir.path().join("members").is_dir());
+    }
+}

@@ -1,0 +1,165 @@
+//! What the pipeline is asked for: one struct a command.
+
+use crate::Recipe;
+use std::path::PathBuf;
+
+/// A whole run, or its first steps alone: `bomf run`, `tune` and `finetune`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRequest {
+    /// The pre-trained model: a Hugging Face folder, or `hf:owner/name` with an
+    /// optional `@revision`.
+    pub model: String,
+    /// Folder of `train`, `validation` and `test` as `.jsonl`, `.csv` or `.tsv`.
+    pub data: PathBuf,
+    /// Folder that everything is written to.
+    pub out: PathBuf,
+    /// Every choice.
+    pub recipe: Recipe,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+    /// Whether the earlier output of a run in `out` may be replaced.
+    pub overwrite: bool,
+}
+
+/// Stage 2 on checkpoints that exist: `bomf fuse`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FuseRequest {
+    /// Checkpoint folders, of any trainer; a folder that holds
+    /// `checkpoint-<step>` folders stands for all of them.
+    pub members: Vec<PathBuf>,
+    /// Folder of the data, as for [`RunRequest::data`].
+    pub data: PathBuf,
+    /// Folder that everything is written to.
+    pub out: PathBuf,
+    /// Every choice; those of stage 1 and of the fine-tuning are not needed.
+    pub recipe: Recipe,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+    /// Whether the earlier output of a run in `out` may be replaced.
+    pub overwrite: bool,
+}
+
+/// Scores of one model on one split: `bomf eval`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalRequest {
+    /// The fine-tuned model: a folder or `hf:owner/name`.
+    pub model: String,
+    /// Folder of the data, as for [`RunRequest::data`].
+    pub data: PathBuf,
+    /// The split.
+    pub split: Split,
+    /// File for the predictions, a JSON object a line.
+    pub predictions: Option<PathBuf>,
+    /// The task and its metrics.
+    pub recipe: Recipe,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+}
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Trained on.
+    Train,
+    /// The select split, which drives both stages.
+    Validation,
+    /// The report split, touched once, at the end.
+    Test,
+}
+
+impl Split {
+    /// The name of its file, without the extension.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+}
+
+/// A small encoder trained from nothing on text, by masked language modelling:
+/// `bomf pretrain`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainRequest {
+    /// Text files, UTF-8.
+    pub corpus: Vec<PathBuf>,
+    /// Folder for the model.
+    pub out: PathBuf,
+    /// Width of the model.
+    pub hidden_size: usize,
+    /// Transformer layers.
+    pub num_hidden_layers: usize,
+    /// Attention heads; they divide the width.
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layers.
+    pub intermediate_size: usize,
+    /// Pieces of the tokenizer, which is trained on the same text.
+    pub vocab_size: usize,
+    /// Tokens of a training example.
+    pub max_length: usize,
+    /// Passes over the text.
+    pub epochs: usize,
+    /// Examples in a batch.
+    pub batch_size: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Number format of the weights that are written.
+    pub dtype: Dtype,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+    /// Whether a model in `out` may be replaced.
+    pub overwrite: bool,
+}
+
+/// A 16-bit number format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// IEEE half precision.
+    F16,
+    /// The upper half of a 32-bit float.
+    Bf16,
+}
+
+/// A measurement of speed and memory: `bomf bench`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BenchRequest {
+    /// The model: a folder or `hf:owner/name`.
+    pub model: String,
+    /// Folder of the data, as for [`RunRequest::data`].
+    pub data: PathBuf,
+    /// What is measured.
+    pub mode: BenchMode,
+    /// Examples in a batch.
+    pub batch_size: usize,
+    /// Examples that are used, from the first on; `None` uses all.
+    pub limit: Option<usize>,
+    /// Seed of the order and of dropout.
+    pub seed: u64,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+}
+
+/// What `bomf bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BenchMode {
+    /// Optimiser steps on the training split.
+    Train,
+    /// Forward passes over the training split.
+    Eval,
+}
+
+/// What `bomf bench` found.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct BenchOutcome {
+    /// Examples that went through.
+    pub samples: usize,
+    /// Wall-clock time they took.
+    pub seconds: f64,
+    /// Examples in a second.
+    pub samples_per_second: f64,
+    /// Largest resident memory of the process, in units of 10^6 bytes.
+    pub peak_rss_mb: f64,
+}
