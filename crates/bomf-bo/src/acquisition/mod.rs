@@ -1,0 +1,31 @@
+//! Acquisition functions: how much an evaluation at a point is worth under the
+//! models, as a logarithm.
+//!
+//! [`analytic`] holds those with a closed form. Logarithms keep a gradient
+//! where the value itself is too small for a float (Ament et al., "Unexpected
+//! improvements to expected improvement for Bayesian optimization", NeurIPS
+//! 2023).
+
+pub mod analytic;
+pub mod normal;
+
+use crate::Result;
+
+/// A function of `d` inputs to be maximised over the space.
+pub trait Acquisition {
+    /// Number of inputs `d`.
+    fn dim(&self) -> usize;
+
+    /// The values at `points` (`q x d`), in one pass.
+    ///
+    /// # Errors
+    /// [`crate::BoError::Dimension`].
+    fn values(&self, points: &[Vec<f64>]) -> Result<Vec<f64>>;
+
+    /// The value at `x` (shape `d`); its gradient is written to `gradient`
+    /// (shape `d`).
+    ///
+    /// # Errors
+    /// [`crate::BoError::Dimension`].
+    fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> Result<f64>;
+}

@@ -1,0 +1,158 @@
+//! What can be wrong with a space, a point, an outcome or a model.
+
+/// Why the engine refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoError {
+    /// A space without parameters, or a simplex without coefficients.
+    #[error("the search space is empty: give it at least one parameter")]
+    EmptySpace,
+    /// Two parameters have one name.
+    #[error("parameter `{name}` is declared twice")]
+    DuplicateParameter {
+        /// The name.
+        name: String,
+    },
+    /// The bounds or choices of a parameter make no domain.
+    #[error("parameter `{name}`: {reason}")]
+    Domain {
+        /// The parameter's name.
+        name: String,
+        /// What is wrong with its domain.
+        reason: DomainFault,
+    },
+    /// A configuration lacks a parameter of the space.
+    #[error("the configuration has no value for parameter `{name}`")]
+    MissingParameter {
+        /// The parameter's name.
+        name: String,
+    },
+    /// A configuration has a parameter that the space does not.
+    #[error("the configuration names `{name}`, which is no parameter of the space")]
+    UnknownParameter {
+        /// The name found.
+        name: String,
+    },
+    /// A value of the wrong type or outside its domain.
+    #[error("parameter `{name}`: {value} is not in {domain}")]
+    Value {
+        /// The parameter's name.
+        name: String,
+        /// The value, as text.
+        value: String,
+        /// The domain, as text.
+        domain: String,
+    },
+    /// A vector has another length than its space or its fellows.
+    #[error("{what} has {found} values where {expected} are expected")]
+    Dimension {
+        /// Which vector.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length it should have.
+        expected: usize,
+    },
+    /// Coefficients that are negative, not finite, or do not sum to one.
+    #[error("the coefficients are not on the simplex: sum {sum}, smallest {smallest}")]
+    NotOnSimplex {
+        /// Their sum.
+        sum: f64,
+        /// The smallest of them.
+        smallest: f64,
+    },
+    /// A model was given no observation.
+    #[error("a model needs at least one observation")]
+    NoData,
+    /// A model was given a NaN or an infinity: failed evaluations are left out
+    /// before.
+    #[error("{what} of observation {index} is {value}: leave failed evaluations out")]
+    NotFinite {
+        /// Input or outcome.
+        what: &'static str,
+        /// Which observation.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// The kernel matrix could not be factorised even with jitter.
+    #[error(
+        "the kernel matrix of {n} observations is not positive definite, even with jitter {jitter:e}"
+    )]
+    NotPositiveDefinite {
+        /// Number of observations.
+        n: usize,
+        /// The largest jitter tried.
+        jitter: f64,
+    },
+    /// A metric that is not square, symmetric and positive semi-definite.
+    #[error("the metric is not a positive semi-definite matrix: {reason}")]
+    Metric {
+        /// What is wrong with it.
+        reason: MetricFault,
+    },
+    /// An option outside its range.
+    #[error("option `{option}` is {value}, which is outside {range}")]
+    Option {
+        /// The option's name.
+        option: &'static str,
+        /// What was handed in.
+        value: f64,
+        /// What is allowed, as text.
+        range: &'static str,
+    },
+    /// Every point of a finite space has been proposed.
+    #[error("every one of the {size} points of the space has been evaluated or proposed")]
+    Exhausted {
+        /// The space's number of points.
+        size: u64,
+    },
+    /// A failure of the Pareto tools.
+    #[error(transparent)]
+    Pareto(#[from] bomf_pareto::ParetoError),
+}
+
+/// What is wrong with a parameter's domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DomainFault {
+    /// The lower bound is not below the upper one.
+    #[error("the lower bound must be below the upper bound")]
+    Bounds,
+    /// A bound is NaN or infinite.
+    #[error("the bounds must be finite")]
+    NotFinite,
+    /// A logarithmic scale over zero or negative values.
+    #[error("a logarithmic scale needs a positive lower bound")]
+    LogOfNonPositive,
+    /// More integers than a float can tell apart.
+    #[error("integer bounds must lie within 2^53 of zero")]
+    TooWide,
+    /// No choice at all.
+    #[error("a categorical parameter needs at least one choice")]
+    NoChoice,
+    /// One choice listed twice.
+    #[error("a choice is listed twice")]
+    DuplicateChoice,
+}
+
+/// What is wrong with a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricFault {
+    /// Not `n x n`.
+    #[error("it is not square")]
+    NotSquare,
+    /// A NaN or an infinity.
+    #[error("it has an entry that is not finite")]
+    NotFinite,
+    /// `G != G'` beyond rounding.
+    #[error("it is not symmetric")]
+    NotSymmetric,
+    /// A negative eigenvalue beyond rounding.
+    #[error("it has a negative eigenvalue")]
+    NegativeEigenvalue,
+    /// It tells no two points apart.
+    #[error("it is zero")]
+    Zero,
+}

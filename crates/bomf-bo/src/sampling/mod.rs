@@ -1,0 +1,8 @@
+//! Starting designs and candidates: scrambled Sobol points of the unit cube,
+//! and random points of the simplex and of its faces.
+
+mod simplex;
+mod sobol;
+
+pub use simplex::{random_face, uniform_simplex, unit_cube_to_simplex};
+pub use sobol::{MAX_SOBOL_POINTS, ScrambledSobol};

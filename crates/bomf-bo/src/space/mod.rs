@@ -1,0 +1,62 @@
+//! Search spaces: boxes of named parameters, and the probability simplex.
+//!
+//! Models and acquisition functions see vectors of numbers only, a point's
+//! *coordinates*. A [`BoxSpace`] maps its configurations onto the unit cube and
+//! back; a [`SimplexSpace`] is its own coordinate system, since a kernel on the
+//! weights needs no other. [`Space`] is what both have in common.
+
+mod boxes;
+mod configuration;
+mod domain;
+mod simplex;
+
+pub use boxes::{BoxSpace, BoxSpaceBuilder, Parameter};
+pub use configuration::{Configuration, Value};
+pub use domain::Domain;
+pub use simplex::{SIMPLEX_TOLERANCE, SimplexSpace, project_onto_simplex};
+
+use crate::Result;
+
+/// A set of points, each with `d` coordinates.
+pub trait Space {
+    /// What a caller asks for and tells: [`Configuration`], or coefficients
+    /// `[f64]`.
+    type Point: ?Sized + ToOwned;
+
+    /// Number of coordinates `d`.
+    fn dim(&self) -> usize;
+
+    /// A point's coordinates, shape `d`.
+    ///
+    /// # Errors
+    /// If the point is not in the space.
+    fn encode(&self, point: &Self::Point) -> Result<Vec<f64>>;
+
+    /// The point nearest to coordinates `x` (shape `d`).
+    ///
+    /// # Errors
+    /// If `x` has another length or a NaN.
+    fn decode(&self, x: &[f64]) -> Result<<Self::Point as ToOwned>::Owned>;
+
+    /// Number of points of a finite space; `None` for an infinite one.
+    fn cardinality(&self) -> Option<u64>;
+
+    /// All points of a finite space (`cardinality x d`), in a fixed order; empty
+    /// for an infinite one.
+    fn enumerate(&self) -> Vec<Vec<f64>>;
+
+    /// Whether two points are one for all purposes: their continuous
+    /// coordinates within `tolerance` and their discrete ones equal.
+    fn same(&self, a: &[f64], b: &[f64], tolerance: f64) -> bool;
+
+    /// Number of uniform numbers that [`Self::design_point`] takes.
+    fn design_dim(&self) -> usize;
+
+    /// The coordinates of the space's image of `u`, shape
+    /// [`Self::design_dim`]: uniform numbers give uniform points.
+    fn design_point(&self, u: &[f64]) -> Vec<f64>;
+
+    /// The dimension that lengthscale priors should take it for: that of the
+    /// unit cube whose points are as far apart.
+    fn prior_dim(&self) -> f64;
+}

@@ -1,0 +1,262 @@
+//! Several objectives: one Gaussian process each, and log expected hypervolume
+//! improvement.
+
+use bomf_pareto::{Front, hypervolume, infer_reference_point};
+use rand::Rng;
+
+use super::single::check;
+use super::trials::Trials;
+use crate::acquisition::analytic::LogEhvi;
+use crate::models::{GaussianProcess, GpOptions, Gram, Hyperparameters};
+use crate::optim::{SearchOptions, SearchSpace, maximise};
+use crate::space::SimplexSpace;
+use crate::{BoError, Result};
+
+/// Above what the hypervolume counts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum RefPoint {
+    /// Inferred anew from the front at each step, by
+    /// [`bomf_pareto::infer_reference_point`].
+    #[default]
+    Infer,
+    /// Given, shape `m`, in maximised form.
+    Fixed(Vec<f64>),
+}
+
+/// How to search for the Pareto front of several objectives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MultiObjectiveOptions {
+    /// Successful evaluations (told or pending) before the models take over;
+    /// at least 1. `None`: as many as the space has coordinates, at least 2.
+    /// Until then the image of scrambled Sobol points is proposed.
+    pub n_initial: Option<usize>,
+    /// The reference point.
+    pub ref_point: RefPoint,
+    /// A metric for the models' distances, `n x n`.
+    pub metric: Option<Gram>,
+    /// The models; `metric` above goes before the one in here.
+    pub model: GpOptions,
+    /// The acquisition function's optimiser.
+    pub search: SearchOptions,
+}
+
+impl Default for MultiObjectiveOptions {
+    fn default() -> Self {
+        Self {
+            n_initial: None,
+            ref_point: RefPoint::Infer,
+            metric: None,
+            model: GpOptions::default(),
+            search: SearchOptions::default(),
+        }
+    }
+}
+
+/// A point that was told, with its outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The point's coordinates (on the simplex: the coefficients).
+    pub x: Vec<f64>,
+    /// Its objectives, shape `m`; `None` if the evaluation failed.
+    pub y: Option<Vec<f64>>,
+}
+
+/// Maximises several objectives over a space (a [`SimplexSpace`] unless another
+/// is named).
+#[derive(Debug, Clone)]
+pub struct MultiObjective<S: SearchSpace = SimplexSpace> {
+    trials: Trials<S>,
+    options: MultiObjectiveOptions,
+    observations: Vec<Observation>,
+    /// Number of objectives, once it is known.
+    objectives: Option<usize>,
+    warm: Vec<Hyperparameters>,
+}
+
+impl<S: SearchSpace> MultiObjective<S> {
+    /// A search of `space` that knows nothing yet. The number of objectives is
+    /// that of a fixed reference point, or of the first outcome told.
+    ///
+    /// # Errors
+    /// [`BoError::Option`] if `n_initial` is zero or a fixed reference point is
+    /// not finite, [`BoError::Dimension`] if the metric does not fit the space.
+    pub fn new(space: S, mut options: MultiObjectiveOptions) -> Result<Self> {
+        if let Some(metric) = options.metric.take() {
+            options.model.metric = Some(metric);
+        }
+        let n_initial = options.n_initial.unwrap_or_else(|| space.dim().max(2));
+        check(&space, n_initial, &mut options.model)?;
+        options.n_initial = Some(n_initial);
+        let mut objectives = None;
+        if let RefPoint::Fixed(r) = &options.ref_point {
+            if let Some(&value) = r.iter().find(|v| !v.is_finite()) {
+                return Err(BoError::Option {
+                    option: "ref_point",
+                    value,
+                    range: "the finite numbers",
+                });
+            }
+            objectives = Some(r.len());
+        }
+        Ok(Self {
+            trials: Trials::new(space),
+            options,
+            observations: Vec::new(),
+            objectives,
+            warm: Vec::new(),
+        })
+    }
+
+    /// The next point to evaluate. Several may be pending at a time, but the
+    /// models learn from a point only when it is told.
+    ///
+    /// # Errors
+    /// [`BoError::Exhausted`] once every point of a finite space has been
+    /// proposed; [`BoError::NotPositiveDefinite`] if a model cannot be fitted.
+    pub fn ask<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<<S::Point as ToOwned>::Owned> {
+        let (x, y): (Vec<Vec<f64>>, Vec<Vec<f64>>) = self
+            .observations
+            .iter()
+            .filter_map(|o| Some((o.x.clone(), o.y.clone()?)))
+            .unzip();
+        let n_initial = self.options.n_initial.unwrap_or(2);
+        if y.is_empty() || y.len() + self.trials.pending() < n_initial {
+            return self.trials.propose(Vec::new(), rng);
+        }
+        let m = y[0].len();
+        let mut models = Vec::with_capacity(m);
+        for j in 0..m {
+            let own: Vec<f64> = y.iter().map(|y| y[j]).collect();
+            let warm = self.warm.get(j);
+            models.push(GaussianProcess::fit(
+                &x,
+                &own,
+                &self.options.model,
+                warm,
+                rng,
+            )?);
+        }
+        self.warm = models.iter().map(|g| g.hyperparameters().clone()).collect();
+
+        let front = self.front_indices();
+        let point = |i: &usize| &self.observations[*i];
+        let incumbents: Vec<Vec<f64>> = front.iter().map(|i| point(i).x.clone()).collect();
+        let outcomes: Vec<Vec<f64>> = front.iter().filter_map(|i| point(i).y.clone()).collect();
+        let ref_point = match &self.options.ref_point {
+            RefPoint::Fixed(r) => r.clone(),
+            RefPoint::Infer => infer_reference_point(&outcomes)?,
+        };
+        let acquisition = LogEhvi::new(&models, &outcomes, &ref_point)?;
+        let ranked = maximise(
+            &self.trials.space,
+            &acquisition,
+            &incumbents,
+            &self.options.search,
+            rng,
+        )?;
+        self.trials.propose(ranked, rng)
+    }
+
+    /// Records the outcome of `point`, proposed or not: its objectives (shape
+    /// `m`), or `None` (or values of which one is not finite) if its evaluation
+    /// failed.
+    ///
+    /// # Errors
+    /// If the point is not in the space, or [`BoError::Dimension`] if the number
+    /// of objectives is not that of the others; nothing is recorded then.
+    pub fn tell(&mut self, point: &S::Point, y: Option<&[f64]>) -> Result<()> {
+        if let Some(y) = y {
+            let expected = self.objectives.unwrap_or(y.len());
+            if y.len() != expected || y.is_empty() {
+                return Err(BoError::Dimension {
+                    what: "the outcome",
+                    found: y.len(),
+                    expected: expected.max(1),
+                });
+            }
+        }
+        self.trials.tell(point)?;
+        let x = self.trials.told.last().cloned().unwrap_or_default();
+        self.objectives = self.objectives.or(y.map(<[f64]>::len));
+        let y = y
+            .filter(|y| y.iter().all(|v| v.is_finite()))
+            .map(<[f64]>::to_vec);
+        self.observations.push(Observation { x, y });
+        Ok(())
+    }
+
+    /// Everything told, in order.
+    #[must_use]
+    pub fn observations(&self) -> &[Observation] {
+        &self.observations
+    }
+
+    /// The non-dominated observations, in the order of telling (of equal
+    /// outcomes the first).
+    #[must_use]
+    pub fn front(&self) -> Vec<&Observation> {
+        self.front_indices()
+            .into_iter()
+            .map(|i| &self.observations[i])
+            .collect()
+    }
+
+    /// The indices of [`Self::front`] in [`Self::observations`].
+    #[must_use]
+    pub fn front_indices(&self) -> Vec<usize> {
+        let mut front = Front::new(self.objectives.unwrap_or(0));
+        for (i, o) in self.observations.iter().enumerate() {
+            if let Some(y) = &o.y {
+                // Lengths are checked when told: no insertion fails.
+                let _ = front.insert(i, y);
+            }
+        }
+        front.ids().to_vec()
+    }
+
+    /// The reference point in use, shape `m`: the fixed one, or the one
+    /// inferred from everything told so far (`None` before any success).
+    #[must_use]
+    pub fn ref_point(&self) -> Option<Vec<f64>> {
+        match &self.options.ref_point {
+            RefPoint::Fixed(r) => Some(r.clone()),
+            RefPoint::Infer => {
+                let y: Vec<&[f64]> = self
+                    .observations
+                    .iter()
+                    .filter_map(|o| o.y.as_deref())
+                    .collect();
+                infer_reference_point(&y).ok()
+            }
+        }
+    }
+
+    /// The hypervolume after each point told (failures included), all above
+    /// the *current* [`Self::ref_point`], so that the history never falls.
+    #[must_use]
+    pub fn hypervolume_history(&self) -> Vec<f64> {
+        let Some(ref_point) = self.ref_point() else {
+            return vec![0.0; self.observations.len()];
+        };
+        let mut front = Front::new(ref_point.len());
+        let mut current = 0.0;
+        self.observations
+            .iter()
+            .enumerate()
+            .map(|(i, o)| {
+                if let Some(y) = &o.y
+                    && let Ok(bomf_pareto::Insertion::Joined { .. }) = front.insert(i, y)
+                {
+                    current = hypervolume(front.points(), &ref_point).unwrap_or(current);
+                }
+                current
+            })
+            .collect()
+    }
+
+    /// The space searched.
+    #[must_use]
+    pub fn space(&self) -> &S {
+        &self.trials.space
+    }
+}
