@@ -1,1 +1,18 @@
 //! Fusion of checkpoints: every method that combines several models into one.
+//!
+//! - [`MemberSet`] holds the members, n models of one architecture, as same-named segments of
+//!   `f32` (mapped from disk, borrowed or owned), and fuses them into a flat vector;
+//! - [`methods`] has one module a method, each with its paper;
+//! - [`Gram`] is the matrix of inner products of the members' differences from their mean, by
+//!   which distances between fused *weights* are known without fusing anything.
+//!
+//! Nothing here knows a path, a trial or a training run.
+
+mod error;
+mod gram;
+mod members;
+pub mod methods;
+
+pub use error::{FuseError, Result};
+pub use gram::Gram;
+pub use members::{MemberSet, MemberTensor, Segment, Values};
