@@ -7,12 +7,13 @@ mod output;
 pub mod recipe;
 mod request;
 
+pub use bomf_study as study;
 pub use error::Error;
 pub use hub::{HubError, Place, resolve_model};
 pub use observer::{Observer, Phase, Silent};
-pub use output::{claim_output, write_recipe};
+pub use output::{claim_output, read_output, write_recipe};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
-    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, PretrainRequest,
-    RunRequest, Split,
+    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, PretrainOutcome,
+    PretrainRequest, RunRequest, Split,
 };

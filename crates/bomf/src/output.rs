@@ -1,6 +1,7 @@
 //! The output folder: taken only if it is free, cleared only of what bomf wrote.
 
 use crate::{Error, Recipe, recipe};
+use bomf_study::{Event, Results, StudyError, read_journal};
 use std::path::Path;
 
 /// The file that marks a folder as the output of a run; written first.
@@ -45,6 +46,30 @@ pub fn claim_output(out: &Path, overwrite: bool, recipe: &Recipe) -> Result<(), 
 pub fn write_recipe(out: &Path, recipe: &Recipe) -> Result<(), Error> {
     let path = out.join(RECIPE);
     std::fs::write(&path, recipe.to_yaml()).map_err(|source| Error::Output { path, source })
+}
+
+/// What a run left in `out`: its results and everything it evaluated (empty where
+/// `trials.jsonl` is missing).
+///
+/// # Errors
+/// [`Error::Study`] where `results.json` is missing or a file is broken.
+pub fn read_output(out: &Path) -> Result<(Results, Vec<Event>), Error> {
+    let path = out.join("results.json");
+    let text = std::fs::read(&path).map_err(|source| StudyError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let results = serde_json::from_slice(&text).map_err(|source| StudyError::Parse {
+        path,
+        line: source.line(),
+        source,
+    })?;
+    let journal = out.join("trials.jsonl");
+    let events = match journal.exists() {
+        true => read_journal(&journal)?,
+        false => Vec::new(),
+    };
+    Ok((results, events))
 }
 
 fn is_output(out: &Path) -> bool {

@@ -114,6 +114,19 @@ pub struct PretrainRequest {
     pub overwrite: bool,
 }
 
+/// What `bomf pretrain` made.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct PretrainOutcome {
+    /// Trainable numbers of the model.
+    pub parameters: usize,
+    /// Optimiser steps made.
+    pub steps: u64,
+    /// Mean masked-token loss over the last tenth of the steps.
+    pub loss: f64,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
 /// A 16-bit number format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dtype {

@@ -15,7 +15,7 @@ pub enum RecipeError {
         source: std::io::Error,
     },
     /// The text is not YAML.
-    #[error("{file}{}: {message}", line_of(*line))]
+    #[error("{}{message}", at(file, *line))]
     Syntax {
         /// The file, as it was named.
         file: String,
@@ -25,7 +25,7 @@ pub enum RecipeError {
         message: String,
     },
     /// A field that no recipe has.
-    #[error("{file}{}: unknown field `{field}` {}", line_of(*line), place_of(section))]
+    #[error("{}unknown field `{field}` {}", at(file, *line), place_of(section))]
     UnknownField {
         /// The file, as it was named.
         file: String,
@@ -41,7 +41,7 @@ pub enum RecipeError {
         nearest: Option<&'static str>,
     },
     /// A value of the wrong type or out of range.
-    #[error("{file}{}: `{field}` is {value}, but must be {expected}", line_of(*line))]
+    #[error("{}`{field}` is {value}, but must be {expected}", at(file, *line))]
     BadValue {
         /// The file, as it was named; empty where the value came from elsewhere.
         file: String,
@@ -57,7 +57,7 @@ pub enum RecipeError {
         nearest: Option<&'static str>,
     },
     /// A hyperparameter that is both searched and fixed.
-    #[error("{file}{}: `{name}` is searched in `stage1.space` and set in `finetune`", line_of(*line))]
+    #[error("{}`{name}` is searched in `stage1.space` and set in `finetune`", at(file, *line))]
     SearchedAndFixed {
         /// The file, as it was named.
         file: String,
@@ -67,7 +67,10 @@ pub enum RecipeError {
         name: &'static str,
     },
     /// A hyperparameter that is neither searched nor fixed.
-    #[error("{file}: `{name}` is neither searched in stage 1 nor set in `finetune`")]
+    #[error(
+        "{}`{name}` is neither searched in stage 1 nor set in `finetune`",
+        at(file, 0)
+    )]
     NeitherSearchedNorFixed {
         /// The file, as it was named.
         file: String,
@@ -75,7 +78,7 @@ pub enum RecipeError {
         name: &'static str,
     },
     /// Two fields that do not go together.
-    #[error("{file}{}: `{field}` is needed where `{other}` is {value}", line_of(*line))]
+    #[error("{}`{field}` is needed where `{other}` is {value}", at(file, *line))]
     Needed {
         /// The file, as it was named.
         file: String,
@@ -118,10 +121,12 @@ pub enum RecipeError {
     },
 }
 
-fn line_of(line: u64) -> String {
-    match line {
-        0 => String::new(),
-        line => format!(" line {line}"),
+/// What a message begins with: the place, where there is one.
+fn at(file: &str, line: u64) -> String {
+    match (file, line) {
+        ("", _) => String::new(),
+        (file, 0) => format!("{file}: "),
+        (file, line) => format!("{file} line {line}: "),
     }
 }
 

@@ -91,6 +91,11 @@ fn a_fixed_hyperparameter_is_not_searched() {
         .fix(Hyperparameter::LearningRate, &HyperValue::Float(1e-4))
         .unwrap();
     assert_eq!(recipe.stage1.trials, 0);
+    let error = recipe.fix(Hyperparameter::BatchSize, &HyperValue::Int(0));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "`batch_size` is 0, but must be a whole number from 1 to 4096"
+    );
     assert_eq!(Recipe::from_yaml(&recipe.to_yaml(), "x").unwrap(), recipe);
 }
 
