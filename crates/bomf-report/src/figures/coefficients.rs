@@ -14,6 +14,9 @@ const MOST_PROFILES: usize = 250;
 /// Least distance of neighbouring members at which the axis shows true steps.
 const LEAST_DISTANCE: f64 = 9.0;
 
+/// Weights below this round to 0.00 and count as none.
+pub(crate) const NO_WEIGHT: f64 = 0.005;
+
 /// Places of the members along the axis of steps.
 struct Members {
     x: Vec<f64>,
@@ -79,7 +82,7 @@ pub(crate) fn coefficients(view: &View<'_>) -> Option<Node> {
     let plot = Plot {
         left: 62.0,
         top: 34.0,
-        right: WIDTH - 24.0,
+        right: WIDTH - 84.0,
         bottom: 236.0,
     };
     let members = members(view, n, &plot);
@@ -93,7 +96,7 @@ pub(crate) fn coefficients(view: &View<'_>) -> Option<Node> {
     let sy = Scale::linear(
         Extent {
             low: largest.low.min(0.0),
-            high: largest.high.max(1e-6) * 1.1,
+            high: largest.high.max(1e-6) * 1.16,
         },
         plot.bottom,
         plot.top,
@@ -121,9 +124,9 @@ pub(crate) fn coefficients(view: &View<'_>) -> Option<Node> {
     if let Some(y) = sy.at(1.0 / n as f64) {
         figure.push(line((plot.left, y), (plot.right, y), "guide"));
         figure.push(text(
-            plot.right,
-            y - 5.0,
-            "end",
+            plot.right + 8.0,
+            y + 4.0,
+            "start",
             "note",
             format!("uniform 1/{n}"),
         ));
@@ -205,9 +208,15 @@ fn stems(view: &View<'_>, chosen: &[f64], members: &Members, sy: &Scale) -> Node
             }
         }
         g.push(line((x, base), (x, y), "stroke"));
-        g.push(mark::mark(Shape::Disc, x, y, 5.0, "mark solid").tip(tip));
+        let carries = weight >= NO_WEIGHT;
+        let (r, class) = if carries {
+            (5.0, "mark solid")
+        } else {
+            (2.6, "dot open")
+        };
+        g.push(mark::mark(Shape::Disc, x, y, r, class).tip(tip));
         let label = format::fixed(weight, 2);
-        if weight >= 0.005 && distance > measure::width(&label, 12.0) + 4.0 {
+        if carries && distance > measure::width(&label, 12.0) + 4.0 {
             g.push(text(x, y - 10.0, "middle", "lab", label));
         }
     }
@@ -240,7 +249,7 @@ pub(crate) fn sparkline(weights: &[f64], largest: f64) -> Node {
     const HEIGHT: f64 = 20.0;
     let bar = if weights.len() > 40 { 2.0 } else { 5.0 };
     let width = bar * weights.len() as f64;
-    let used = weights.iter().filter(|w| **w > 0.005).count();
+    let used = weights.iter().filter(|w| **w >= NO_WEIGHT).count();
     let mut svg = el("svg")
         .set("class", "glyph spark k-bomf")
         .set("viewBox", format!("0 0 {} {HEIGHT}", width.max(1.0)))

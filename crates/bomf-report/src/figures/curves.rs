@@ -6,7 +6,7 @@ use crate::format;
 use crate::svg::figure::Plot;
 use crate::svg::label::spread;
 use crate::svg::node::{Node, el, group, line, rect, text};
-use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path, ticks};
+use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path, text as measure, ticks};
 use crate::view::{self, View, score};
 use bomf_study::{CurvePoint, Direction, Objective};
 
@@ -94,7 +94,9 @@ fn panel(
     };
     let sy = Scale::linear(extent.padded(0.06), plot.bottom, plot.top);
 
-    figure.push(window(view, plot, sx, first));
+    if let Some((from, to)) = window(view, sx) {
+        figure.push(rect(from, plot.top, to - from, plot.height(), "shade"));
+    }
     let arrow = if o.direction == Direction::Minimize {
         "↓"
     } else {
@@ -113,15 +115,11 @@ fn panel(
         "training step".into()
     };
     figure.push(axis::below(plot, sx, &ticks::whole(sx, 8), &x_title));
-    if let Some(x) = sx
-        .inside(run.best_step as f64)
-        .filter(|_| run.best_step > 0)
-    {
+    if let Some(x) = best_step(view, sx) {
         figure.push(line((x, plot.top - 4.0), (x, plot.bottom), "zero"));
-        if first {
-            let label = format!("B* = {}", format::grouped(run.best_step as f64));
-            figure.push(text(x, plot.top - 10.0, "middle", "lab plain", label));
-        }
+    }
+    if first {
+        figure.push(heads(view, plot, sx, axis::heading_width(&title)));
     }
 
     let mut ends = Vec::new();
@@ -178,19 +176,50 @@ fn panel(
     }
 }
 
-/// The window of the members, shaded.
-fn window(view: &View<'_>, plot: &Plot, sx: &Scale, named: bool) -> Node {
-    let mut g = group("window");
-    let steps = view.results.finetune.members.iter().map(|m| m.step as f64);
-    let Some(extent) = Extent::of(steps) else {
-        return g;
-    };
-    if let (Some(from), Some(to)) = (sx.clamped(extent.low), sx.clamped(extent.high)) {
-        g.push(rect(from, plot.top, to - from, plot.height(), "shade"));
-        if named {
-            let n = view.results.finetune.members.len();
-            let label = format!("window of the {n} members");
-            g.push(text(to, plot.top - 10.0, "end", "note", label));
+/// The place of B*, where it is known.
+fn best_step(view: &View<'_>, sx: &Scale) -> Option<f64> {
+    let step = view.results.finetune.best_step;
+    sx.inside(step as f64).filter(|_| step > 0)
+}
+
+/// The ends of the window of the members.
+fn window(view: &View<'_>, sx: &Scale) -> Option<(f64, f64)> {
+    let members = view.results.finetune.members.iter();
+    let extent = Extent::of(members.map(|m| m.step as f64))?;
+    Some((sx.clamped(extent.low)?, sx.clamped(extent.high)?))
+}
+
+/// The names of B* and of the window above the first panel, clear of its title
+/// and of each other.
+fn heads(view: &View<'_>, plot: &Plot, sx: &Scale, title: f64) -> Node {
+    const SIZE: f64 = 11.5;
+    const GAP: f64 = 12.0;
+    let mut g = group("heads");
+    let y = plot.top - 10.0;
+    let free_from = plot.left - 30.0 + title + GAP;
+    let mut taken = (0.0, 0.0);
+    if let Some(x) = best_step(view, sx) {
+        let step = view.results.finetune.best_step as f64;
+        let label = format!("B* = {}", format::grouped(step));
+        let width = measure::width(&label, SIZE);
+        let from = (x - width / 2.0).max(free_from).min(WIDTH - width);
+        taken = (from, from + width);
+        g.push(text(from + width / 2.0, y, "middle", "lab plain", label));
+    }
+    if let Some((from, to)) = window(view, sx) {
+        let n = view.results.finetune.members.len();
+        let label = match n {
+            1 => "the one member".to_string(),
+            n => format!("window of the {n} members"),
+        };
+        let width = measure::width(&label, SIZE);
+        let fits = |start: &f64| {
+            let end = start + width;
+            *start >= free_from && end <= WIDTH && (end + GAP <= taken.0 || *start >= taken.1 + GAP)
+        };
+        let starts = [to - width, from, taken.1 + GAP, taken.0 - GAP - width];
+        if let Some(start) = starts.into_iter().find(fits) {
+            g.push(text(start, y, "start", "note", label));
         }
     }
     g

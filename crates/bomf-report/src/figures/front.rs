@@ -2,19 +2,16 @@
 //! baselines reached, and the region that the front dominates.
 
 use super::labels::Labels;
+use super::plane::domain;
 use super::staircase::staircase;
 use crate::names;
 use crate::svg::figure::Plot;
 use crate::svg::label::Rect;
 use crate::svg::node::{Node, el, group};
 use crate::svg::ticks::ticks;
-use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path};
+use crate::svg::{Figure, Scale, Shape, axis, mark, path};
 use crate::view::{self, View, score};
 use bomf_study::{Direction, MethodName, Objective, Scores};
-
-/// Other points widen the frame by at most this part of what the front and the
-/// methods span; those beyond it are shown as arrows at its edge.
-const MOST_WIDENING: f64 = 0.9;
 
 /// One panel: `y` against `x`.
 pub(super) struct Panel<'v, 'a> {
@@ -37,34 +34,6 @@ pub(crate) struct Outside {
     /// Mixtures that were evaluated on the way.
     pub(crate) evaluated: usize,
 }
-
-/// The pairs (x, y) of objectives to draw: the chosen metric against the loss
-/// first; at most [`MOST_PAIRS`].
-pub(crate) fn pairs<'a>(view: &View<'a>) -> Vec<(&'a Objective, &'a Objective)> {
-    let mut all = view.objectives();
-    // The loss is the natural x of the first pair.
-    if let Some(loss) = all.iter().skip(1).position(|o| o.name == "loss") {
-        let loss = all.remove(loss + 1);
-        all.insert(1, loss);
-    }
-    let mut pairs = Vec::new();
-    for (i, &y) in all.iter().enumerate() {
-        for &x in &all[i + 1..] {
-            // A loss goes along x, whichever comes first.
-            let minimised = |o: &Objective| o.direction == Direction::Minimize;
-            pairs.push(if minimised(y) && !minimised(x) {
-                (y, x)
-            } else {
-                (x, y)
-            });
-        }
-    }
-    pairs.truncate(MOST_PAIRS);
-    pairs
-}
-
-/// Four objectives have six pairs; more would be wallpaper.
-const MOST_PAIRS: usize = 10;
 
 impl<'v, 'a> Panel<'v, 'a> {
     /// A panel over the plane of two objectives; `None` where no point has both.
@@ -116,14 +85,13 @@ impl<'v, 'a> Panel<'v, 'a> {
         let clip = format!("{}-clip", self.id);
         figure.push(el("defs").add(self.plot.clip(&clip, 0.0)));
         self.axes(figure);
-        figure.push(self.region().set("clip-path", format!("url(#{clip})")));
+        let mut labels = Labels::default();
+        let clipped = format!("url(#{clip})");
+        let region = self.region(&mut labels);
+        figure.push(region.set("clip-path", &*clipped));
         let mut outside = Outside::default();
         figure.push(self.cloud(&mut outside));
-        figure.push(
-            self.members(&mut outside)
-                .set("clip-path", format!("url(#{clip})")),
-        );
-        let mut labels = Labels::default();
+        figure.push(self.members(&mut outside).set("clip-path", &*clipped));
         figure.push(self.reference(&mut labels));
         figure.push(self.front(&mut labels));
         figure.push(self.methods(&mut labels));
@@ -163,44 +131,42 @@ impl<'v, 'a> Panel<'v, 'a> {
         ));
     }
 
-    /// The region that the front dominates, down to the reference point.
-    fn region(&self) -> Node {
-        let mut g = group("k-bomf");
-        let points: Vec<(f64, f64)> = self
-            .view
-            .results
-            .front
-            .iter()
-            .filter_map(|p| self.at(&p.select))
-            .collect();
-        // Turned so that both coordinates are maximised, in pixels.
+    /// The staircase of the front and the reference point, as places; the frame's
+    /// worst corner stands in for a reference point that is not there.
+    fn stairs(&self) -> (Vec<(f64, f64)>, (f64, f64)) {
+        let front = self.view.results.front.iter();
+        // Turned so that both coordinates are maximised.
         let sign = |d: Direction| if d == Direction::Maximize { 1.0 } else { -1.0 };
         let (su, sv) = (sign(self.x.direction), -sign(self.y.direction));
-        let turned: Vec<(f64, f64)> = points.iter().map(|p| (su * p.0, sv * p.1)).collect();
+        let turned: Vec<(f64, f64)> = front
+            .filter_map(|p| self.at(&p.select))
+            .map(|(x, y)| (su * x, sv * y))
+            .collect();
         let corner = |o: &Objective, scale: &Scale, s: f64| {
-            let worst = [scale.range().0, scale.range().1]
-                .into_iter()
-                .fold(f64::INFINITY, |a, b| a.min(s * b));
-            self.view
-                .reference(o)
-                .and_then(|value| scale.at(value))
-                .map_or(worst, |place| (s * place).max(worst - 1e3))
+            let (from, to) = scale.range();
+            let worst = (s * from).min(s * to);
+            let place = self.view.reference(o).and_then(|value| scale.at(value));
+            place.map_or(worst, |place| (s * place).max(worst - FAR))
         };
         let reference = (corner(self.x, &self.sx, su), corner(self.y, &self.sy, sv));
-        let corners: Vec<(f64, f64)> = staircase(&turned, reference)
-            .into_iter()
-            .map(|(u, v)| (su * u, sv * v))
-            .collect();
-        if !corners.is_empty() {
-            let back = (su * reference.0, sv * reference.1);
-            let outline = corners.iter().copied().chain([back]);
-            g.push(
-                el("path")
-                    .set("class", "wash")
-                    .set("d", path::closed(outline)),
-            );
-            let edge = path::line(corners.iter().copied().map(Some));
-            g.push(el("path").set("class", "stroke hairline").set("d", edge));
+        let back = |(u, v): (f64, f64)| (su * u, sv * v);
+        let corners = staircase(&turned, reference).into_iter().map(back);
+        (corners.collect(), back(reference))
+    }
+
+    /// The region that the front dominates, down to the reference point.
+    fn region(&self, labels: &mut Labels) -> Node {
+        let mut g = group("k-bomf");
+        let (corners, reference) = self.stairs();
+        if corners.is_empty() {
+            return g;
+        }
+        let outline = path::closed(corners.iter().copied().chain([reference]));
+        g.push(el("path").set("class", "wash").set("d", outline));
+        let edge = path::line(corners.iter().copied().map(Some));
+        g.push(el("path").set("class", "stroke hairline").set("d", edge));
+        for pair in corners.windows(2) {
+            labels.keep_off(pair[0], pair[1], &self.plot);
         }
         g
     }
@@ -381,7 +347,7 @@ impl<'v, 'a> Panel<'v, 'a> {
                 .iter()
                 .map(|&n| {
                     if n == MethodName::Bomf {
-                        "bomf, chosen"
+                        "bomf (chosen)"
                     } else {
                         names::style(n).label
                     }
@@ -399,34 +365,8 @@ impl<'v, 'a> Panel<'v, 'a> {
     }
 }
 
+/// How far outside the frame a region's corner may lie.
+const FAR: f64 = 1e3;
+
 /// Marks nearer than this look like one.
 const SAME_PLACE: f64 = 3.0;
-
-/// What a frame covers: the front and the methods; the reference point and the
-/// members too as far as they do not widen it much.
-fn domain(view: &View<'_>, o: &Objective, (x, y): (&Objective, &Objective)) -> Option<Extent> {
-    let both =
-        |scores: &Scores| score(scores, &x.name).is_some() && score(scores, &y.name).is_some();
-    let values = |scores: &Scores| both(scores).then(|| score(scores, &o.name)).flatten();
-    let results = view.results;
-    let front = results.front.iter().filter_map(|p| values(&p.select));
-    let methods = results.methods.iter().filter_map(|m| values(&m.select));
-    let members = || {
-        results
-            .finetune
-            .members
-            .iter()
-            .filter_map(|m| values(&m.select))
-    };
-    let core = Extent::of(front.chain(methods)).or_else(|| Extent::of(members()))?;
-    let room = core.span() * MOST_WIDENING;
-    let allowed = Extent {
-        low: core.low - room,
-        high: core.high + room,
-    };
-    let more = members().chain(view.reference(o));
-    Some(
-        more.filter(|&v| allowed.contains(v))
-            .fold(core, Extent::with),
-    )
-}

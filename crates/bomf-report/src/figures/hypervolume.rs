@@ -30,26 +30,40 @@ fn best_baseline<'a>(view: &View<'a>) -> Option<&'a Method> {
         .max_by(|a, b| a.hypervolume.total_cmp(&b.hypervolume))
 }
 
+/// Decimals that tell hypervolumes apart: two digits of their range.
+fn decimals(domain: Extent) -> usize {
+    if domain.is_point() {
+        return 4;
+    }
+    (1.0 - domain.span().log10().floor()).clamp(0.0, 8.0) as usize
+}
+
 /// The figure; `None` without a history.
 pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
     let history = &view.results.stage2.history;
-    let values = |f: fn(&HypervolumePoint) -> f64| history.iter().map(f);
     let random = |h: &HypervolumePoint| h.random_simplex.unwrap_or(f64::NAN);
     let baseline = best_baseline(view);
+    // The very first evaluations would press the rest into a strip: the frame
+    // begins where half of the starting design is done.
+    let settled = history.get(view.results.stage2.initial_evaluations / 2..);
+    let settled = settled.filter(|h| !h.is_empty()).unwrap_or(history);
     let domain = Extent::of(
-        values(|h| h.bomf)
-            .chain(values(random))
+        settled
+            .iter()
+            .flat_map(|h| [h.bomf, random(h)])
             .chain(baseline.map(|m| m.hypervolume)),
     )?;
-    let across = Extent::of(values(|h| h.evaluations as f64))?;
+    let digits = decimals(domain);
+    let written = |v: f64| format::fixed(v, digits);
+    let across = Extent::of(history.iter().map(|h| h.evaluations as f64))?;
     let plot = Plot {
         left: 62.0,
         top: 34.0,
-        right: WIDTH - 150.0,
+        right: WIDTH - 176.0,
         bottom: 266.0,
     };
     let sx = Scale::linear(across.with(0.0), plot.left, plot.right);
-    let sy = Scale::linear(domain.padded(0.08), plot.bottom, plot.top);
+    let sy = Scale::linear(domain.padded(0.12), plot.bottom, plot.top);
 
     let mut figure = Figure::new(
         "hypervolume",
@@ -58,6 +72,7 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
         "Hypervolume over the evaluations",
         "Hypervolume on the select split of everything that bomf, and random weights with the same budget, had evaluated after so many evaluations.",
     );
+    figure.push(el("defs").add(plot.clip("hypervolume-clip", 1.0)));
     let initial = view.results.stage2.initial_evaluations as f64;
     if let Some(end) = sx.clamped(initial).filter(|_| initial > 0.0) {
         figure.push(rect(
@@ -108,7 +123,7 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
         ));
         ends.push((
             y,
-            format!("{} {}", style.label, format::short(m.hypervolume)),
+            format!("{} {}", style.label, written(m.hypervolume)),
             style.class,
         ));
     }
@@ -125,16 +140,17 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
         figure.push(
             el("path")
                 .set("class", format!("{stroke} {class}"))
+                .set("clip-path", "url(#hypervolume-clip)")
                 .set("d", d),
         );
         let label = names::style(name).label;
         let mut points = group(class);
         for h in history {
-            if let Some((x, y)) = at(h) {
+            if let Some((x, y)) = at(h).filter(|p| p.1 <= plot.bottom) {
                 let tip = format!(
                     "{label} after {} evaluations\nhypervolume {}",
                     h.evaluations,
-                    format::short(value(h))
+                    written(value(h))
                 );
                 points.push(mark::mark(Shape::Disc, x, y, 4.0, "hit").tip(tip));
             }
@@ -142,7 +158,7 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
         figure.push(points);
         if let Some((h, (x, y))) = history.iter().rev().find_map(|h| Some((h, at(h)?))) {
             figure.push(mark::mark(Shape::Disc, x, y, 3.5, &format!("dot {class}")));
-            ends.push((y, format!("{label} {}", format::short(value(h))), class));
+            ends.push((y, format!("{label} {}", written(value(h))), class));
         }
     }
     let wanted: Vec<f64> = ends.iter().map(|e| e.0).collect();

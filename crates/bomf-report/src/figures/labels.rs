@@ -15,6 +15,9 @@ pub(super) struct Labels {
     first: usize,
 }
 
+/// Length of the pieces into which a line is cut that labels keep off.
+const PIECE: f64 = 12.0;
+
 /// Type size of the labels.
 const LABEL_SIZE: f64 = 12.0;
 
@@ -38,6 +41,24 @@ impl Labels {
         let wanted = Self::make(at, r, &label);
         self.wanted.insert(self.first, (wanted, label, class));
         self.first += 1;
+    }
+
+    /// Keeps labels off a level or upright line inside a plot, piece by piece.
+    pub(super) fn keep_off(&mut self, a: (f64, f64), b: (f64, f64), plot: &Plot) {
+        let inside = |(x, y): (f64, f64)| {
+            (
+                x.clamp(plot.left, plot.right),
+                y.clamp(plot.top, plot.bottom),
+            )
+        };
+        let (a, b) = (inside(a), inside(b));
+        let length = (b.0 - a.0).hypot(b.1 - a.1);
+        let pieces = (length / PIECE).ceil();
+        for k in 0..pieces as usize {
+            let part = (k as f64 + 0.5) / pieces;
+            let (x, y) = (a.0 + part * (b.0 - a.0), a.1 + part * (b.1 - a.1));
+            self.marks.push(Rect::around(x, y, 1.5, 1.5));
+        }
     }
 
     /// Draws the labels into and around the plot, with leaders to those that stand

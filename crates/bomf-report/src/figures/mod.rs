@@ -6,14 +6,15 @@ mod differences;
 mod front;
 mod hypervolume;
 mod labels;
+mod plane;
 mod stage1;
 mod stages;
 mod staircase;
 
-pub(crate) use coefficients::{coefficients, sparkline};
+pub(crate) use coefficients::{NO_WEIGHT, coefficients, sparkline};
 pub(crate) use curves::curves;
 pub(crate) use differences::differences;
-pub(crate) use front::{Outside, pairs};
+pub(crate) use front::Outside;
 pub(crate) use hypervolume::{hypervolume, overtakes};
 pub(crate) use stage1::{best as best_trial, stage1};
 pub(crate) use stages::stages;
@@ -22,6 +23,7 @@ use crate::svg::figure::Plot;
 use crate::svg::{Figure, Node};
 use crate::view::{self, View};
 use front::Panel;
+use plane::pairs;
 
 /// Width of the figures.
 pub(crate) const WIDTH: f64 = 740.0;

@@ -87,7 +87,12 @@ pub(crate) fn stage1(view: &View<'_>) -> Option<Node> {
         } else {
             ""
         };
-        figure.push(axis::left(&plot, &sy, &ticks::ticks(&sy, 4), y_title));
+        let y_ticks = ticks::ticks(&sy, 4);
+        figure.push(if k % columns == 0 {
+            axis::left(&plot, &sy, &y_ticks, y_title)
+        } else {
+            axis::grid(&plot, &sy, &y_ticks)
+        });
         figure.push(axis::below(
             &plot,
             &across.scale,

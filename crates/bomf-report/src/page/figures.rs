@@ -15,7 +15,7 @@ pub(super) fn front(view: &View<'_>) -> Markup {
         section #front {
             h2 { "The Pareto front" }
             @if let Some((node, outside)) = figures::front(view) {
-                (figure(2, "Every trade-off that was found", &node, &html! {
+                (figure("Every trade-off that was found", &node, &html! {
                     "Each filled disc is a mixture of the members that no other evaluated mixture beats in all objectives at once; "
                     "the shaded region is what the front dominates, up to the reference point. The ringed disc was written to " code { "fused/" } ". "
                     "Open discs are the members, joined in the order of training."
@@ -30,7 +30,7 @@ pub(super) fn front(view: &View<'_>) -> Markup {
                 p { "There are no points with two scores to draw." }
             }
             @if let Some(node) = figures::front_pairs(view) {
-                (figure(3, "The other planes", &node, &html! {
+                (figure("The other planes", &node, &html! {
                     "The same points for every further pair of objectives. A point on the front of all objectives may well lie inside in one plane."
                 }))
             }
@@ -67,7 +67,7 @@ pub(super) fn search(view: &View<'_>) -> Markup {
         section #search {
             h2 { "How the search went" }
             @if let Some(node) = figures::hypervolume(view) {
-                (figure(4, "Hypervolume over the evaluations", &node, &search_caption(view)))
+                (figure("Hypervolume over the evaluations", &node, &search_caption(view)))
             } @else {
                 p { "No history of the search is recorded." }
             }
@@ -100,7 +100,7 @@ pub(super) fn weights(view: &View<'_>) -> Markup {
         section #weights {
             h2 { "Which checkpoints the mixture is made of" }
             @if let (Some(node), Some(w)) = (figures::coefficients(view), view.chosen_weights()) {
-                (figure(5, "Weights over the training steps", &node, &html! {
+                (figure("Weights over the training steps", &node, &html! {
                     "Stems: the chosen mixture. Pale bars and fine lines: the range and the profiles of all front points"
                     " (point at one in the front's figure or table to pick out its profile). "
                     (weights_facts(view, w))
@@ -116,7 +116,7 @@ pub(super) fn weights(view: &View<'_>) -> Markup {
 }
 
 fn weights_facts(view: &View<'_>, weights: &[f64]) -> String {
-    let used = weights.iter().filter(|w| **w >= 0.005).count();
+    let used = weights.iter().filter(|w| **w >= figures::NO_WEIGHT).count();
     let squares: f64 = weights.iter().map(|w| w * w).sum();
     let steps = || weights.iter().zip(&view.results.finetune.members);
     let mean: f64 = steps().map(|(w, m)| w * m.step as f64).sum();
@@ -139,7 +139,7 @@ pub(super) fn training(view: &View<'_>) -> Markup {
         section #training {
             h2 { "The fine-tuning run" }
             @if let Some(node) = figures::curves(view) {
-                (figure(6, "Scores along the run", &node, &html! {
+                (figure("Scores along the run", &node, &html! {
                     (format::grouped(run.steps as f64)) " steps in one run. B* is the step with the best "
                     (view.chosen().map(view::label).unwrap_or_default())
                     " on the select split; the members (open discs) come from the shaded window around it. "
@@ -198,7 +198,7 @@ pub(super) fn stage1(view: &View<'_>) -> Markup {
         section #stage1 {
             h2 { "Stage 1: hyperparameters on the lightweight model" }
             @if let Some(node) = figures::stage1(view) {
-                (figure(7, "The trials", &node, &html! {
+                (figure("The trials", &node, &html! {
                     "Each disc is a short run of the lightweight model (the lower " (stage1.frozen_layers) " of " (stage1.layers)
                     " layers frozen), at the score of its best checkpoint; the darker, the later. The ringed one was handed to the full model. "
                     "Last panel: the trials in order, with the best so far."

@@ -32,7 +32,7 @@ pub(super) fn table(view: &View<'_>) -> Markup {
                         @for o in &objectives {
                             th scope="col" data-sort=(match o.direction { Direction::Minimize => "up", Direction::Maximize => "down" }) { (view::label(o)) }
                         }
-                        th scope="col" { "weights" }
+                        th.spark scope="col" { "weights" }
                         th scope="col" data-sort="down" { "largest weight" }
                         th scope="col" data-sort="down" { "effective members" }
                     }

@@ -19,7 +19,7 @@ pub(super) fn section(view: &View<'_>) -> Markup {
                 p { "No method was evaluated." }
             } @else {
                 @if let Some(node) = figures::differences(view) {
-                    (figure(1, "bomf minus each other method, on the report split", &node, &caption(view)))
+                    (figure("bomf minus each other method, on the report split", &node, &caption(view)))
                 }
                 (table(view))
             }

@@ -72,13 +72,14 @@ fn drawn(node: &Node) -> PreEscaped<String> {
     PreEscaped(node.to_string())
 }
 
-/// A figure with its caption; wide ones may scroll sideways on small screens.
-fn figure(number: usize, name: &str, node: &Node, caption: &Markup) -> Markup {
+/// A figure with its caption; wide ones may scroll sideways on small screens. The
+/// style sheet numbers them.
+fn figure(name: &str, node: &Node, caption: &Markup) -> Markup {
     html! {
         figure {
-            div.scroll tabindex="0" role="group" aria-label=(format!("Figure {number}: {name}")) { (drawn(node)) }
+            div.scroll tabindex="0" role="group" aria-label=(format!("Figure: {name}")) { (drawn(node)) }
             figcaption {
-                b { "Figure " (number) ". " (name) ". " }
+                b { (name) ". " }
                 (caption)
             }
         }

@@ -37,16 +37,18 @@ struct Split(Vec<Vec<f64>>);
 
 impl Split {
     fn new(dice: &mut Dice, members: usize, examples: usize) -> Self {
-        let base: Vec<f64> = (0..examples).map(|_| 1.25 + 1.15 * dice.normal()).collect();
+        // Later members see more clearly (better metric) but are too sure of
+        // themselves (worse loss), as fine-tuned models are.
+        let base: Vec<f64> = (0..examples).map(|_| 0.95 + 0.95 * dice.normal()).collect();
         let mut drift = vec![0.0; examples];
         let rows = (0..members)
             .map(|i| {
                 let t = i as f64 / (members - 1).max(1) as f64;
                 for d in &mut drift {
-                    *d += 0.22 * dice.normal();
+                    *d += 0.16 * dice.normal();
                 }
                 let row = base.iter().zip(&drift);
-                row.map(|(b, d)| (0.75 + 0.85 * t) * b + d + 0.55 * dice.normal())
+                row.map(|(b, d)| (1.0 + 1.5 * t) * (b + d + (0.75 - 0.45 * t) * dice.normal()))
                     .collect()
             })
             .collect();
@@ -395,23 +397,32 @@ fn curve(
     step: impl Fn(usize) -> u64,
 ) -> Vec<CurvePoint> {
     let mut curve = Vec::new();
-    for k in 1..=40u64 {
-        let at = k * 20;
+    for k in 1..=20u64 {
+        let at = k * 40;
         let t = at as f64 / 800.0;
         let member = (0..members.len()).find(|&i| step(i) == at);
-        let rise = 1.0 - (-6.0 * t).exp();
-        let select = match member {
-            Some(i) => members[i].clone(),
-            None => {
+        let near = if at < step(0) {
+            members.first()
+        } else {
+            members.last()
+        };
+        let select = match (member, near) {
+            (Some(i), _) => members[i].clone(),
+            (None, Some(near)) => {
+                let left = (1.0 - at as f64 / step(0) as f64).max(0.0).powf(1.6);
                 let mut s = Scores::new();
-                s.insert("loss".into(), 0.69 - 0.36 * rise + 0.01 * dice.normal());
+                s.insert(
+                    "loss".into(),
+                    near["loss"] + 0.3 * left + 0.006 * dice.normal(),
+                );
                 for m in metrics {
-                    s.insert(m.to_string(), 0.5 + 0.33 * rise + 0.01 * dice.normal());
+                    s.insert(m.to_string(), near[*m] - 0.3 * left + 0.006 * dice.normal());
                 }
                 s
             }
+            (None, None) => Scores::new(),
         };
-        let train_loss = 0.7 - 0.52 * rise - 0.05 * t + 0.012 * dice.normal();
+        let train_loss = 0.12 + 0.58 * (-4.5 * t).exp() + 0.012 * dice.normal();
         curve.push(CurvePoint {
             step: at,
             train_loss,

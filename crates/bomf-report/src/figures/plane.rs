@@ -1,0 +1,70 @@
+//! Which planes of two objectives are drawn, and what part of them.
+
+use crate::svg::Extent;
+use crate::view::{View, score};
+use bomf_study::{Direction, Objective, Scores};
+
+/// Other points widen the frame by at most this part of what the front and the
+/// methods span; those beyond it are shown as arrows at its edge.
+const MOST_WIDENING: f64 = 0.9;
+
+/// The pairs (x, y) of objectives to draw: the chosen metric against the loss
+/// first; at most [`MOST_PAIRS`].
+pub(crate) fn pairs<'a>(view: &View<'a>) -> Vec<(&'a Objective, &'a Objective)> {
+    let mut all = view.objectives();
+    // The loss is the natural x of the first pair.
+    if let Some(loss) = all.iter().skip(1).position(|o| o.name == "loss") {
+        let loss = all.remove(loss + 1);
+        all.insert(1, loss);
+    }
+    let mut pairs = Vec::new();
+    for (i, &y) in all.iter().enumerate() {
+        for &x in &all[i + 1..] {
+            // A loss goes along x, whichever comes first.
+            let minimised = |o: &Objective| o.direction == Direction::Minimize;
+            pairs.push(if minimised(y) && !minimised(x) {
+                (y, x)
+            } else {
+                (x, y)
+            });
+        }
+    }
+    pairs.truncate(MOST_PAIRS);
+    pairs
+}
+
+/// Four objectives have six pairs; more would be wallpaper.
+const MOST_PAIRS: usize = 10;
+
+/// What a frame covers: the front and the methods; the reference point and the
+/// members too as far as they do not widen it much.
+pub(super) fn domain(
+    view: &View<'_>,
+    o: &Objective,
+    (x, y): (&Objective, &Objective),
+) -> Option<Extent> {
+    let both =
+        |scores: &Scores| score(scores, &x.name).is_some() && score(scores, &y.name).is_some();
+    let values = |scores: &Scores| both(scores).then(|| score(scores, &o.name)).flatten();
+    let results = view.results;
+    let front = results.front.iter().filter_map(|p| values(&p.select));
+    let methods = results.methods.iter().filter_map(|m| values(&m.select));
+    let members = || {
+        results
+            .finetune
+            .members
+            .iter()
+            .filter_map(|m| values(&m.select))
+    };
+    let core = Extent::of(front.chain(methods)).or_else(|| Extent::of(members()))?;
+    let room = core.span() * MOST_WIDENING;
+    let allowed = Extent {
+        low: core.low - room,
+        high: core.high + room,
+    };
+    let more = members().chain(view.reference(o));
+    Some(
+        more.filter(|&v| allowed.contains(v))
+            .fold(core, Extent::with),
+    )
+}
