@@ -1,0 +1,325 @@
+//! The command line: what can be typed, and what it says of itself.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default())
+    .error(AnsiColor::Red.on_default().bold());
+
+/// Fine-tunes a language model once and fuses its checkpoints by Bayesian optimisation
+#[derive(Debug, Parser)]
+#[command(
+    name = "bomf",
+    version,
+    styles = STYLES,
+    max_term_width = 100,
+    propagate_version = false,
+    after_help = "\
+Examples:
+  bomf demo
+  bomf run --model hf:sentence-transformers/all-MiniLM-L6-v2 --data mrpc --out mrpc-bomf
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed or
+interrupted, 2 wrong usage or input."
+)]
+pub struct Cli {
+    /// What the options of every command say
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// How results and errors are written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub output_format: OutputFormat,
+    /// Seed of every random choice, instead of the recipe's
+    #[arg(long, global = true, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads; 0 takes every core
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+    /// No progress and no notes
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// More of what goes on inside (-vv for still more)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How results and errors are written
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    // Tables for people
+    Text,
+    // One JSON object; errors as {"error", "hint"} on stderr
+    Json,
+}
+
+/// What to do
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Both stages: hyperparameters, fine-tuning, fusion, and a report that compares
+    Run(RunArgs),
+    /// The whole pipeline on a small model and data set that come along
+    Demo(DemoArgs),
+    /// Stage 1 alone: search hyperparameters on the lightweight model
+    Tune(TuneArgs),
+    /// The one fine-tuning run alone, gathering members
+    Finetune(FinetuneArgs),
+    /// Stage 2 alone: fuse checkpoints of any trainer
+    Fuse(FuseArgs),
+    /// Scores of a model on a split
+    Eval(EvalArgs),
+    /// Write report.html again from an output folder
+    Report(ReportArgs),
+    /// Train a small encoder from nothing by masked language modelling
+    Pretrain(PretrainArgs),
+    /// Measure the speed of training or evaluation
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf run --model ./all-MiniLM-L6-v2 --data ./mrpc --out ./mrpc-bomf
+  bomf run --model hf:google-bert/bert-base-uncased --data ./mrpc --out ./out --seed 1
+  bomf run --model ./model --data ./data --out ./again --recipe ./out/recipe.yaml
+
+The output folder then holds fused/ (a Hugging Face model), members/, results.json,
+pareto.json, trials.jsonl, recipe.yaml and report.html.")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf tune --model ./model --data ./mrpc --out ./tuned
+  bomf tune --model ./model --data ./mrpc --out ./tuned --recipe recipe.yaml --output-format json")]
+pub struct TuneArgs {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// A model, data and what to do with them
+#[derive(Debug, Args)]
+pub struct Source {
+    /// Hugging Face folder, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME")]
+    pub model: String,
+    /// Folder with train, validation and test as .jsonl, .csv or .tsv
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Recipe in YAML; what it leaves out takes its default
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+}
+
+/// Where the output goes
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Output folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace the output of an earlier run
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf demo
+  bomf demo --out ./demo --seed 1
+
+Takes under 3 minutes on 2 cores and needs no network. Model, data and recipe are
+unpacked into the output folder's input/, so that the run can be repeated and changed.")]
+pub struct DemoArgs {
+    /// Output folder; the output of an earlier demo in it is replaced
+    #[arg(long, value_name = "DIR", default_value = "bomf-demo")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf finetune --model ./model --data ./mrpc --out ./run --learning-rate 2e-5 --batch-size 16
+  bomf finetune --model ./model --data ./mrpc --out ./run --recipe ./tuned/recipe.yaml")]
+pub struct FinetuneArgs {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub target: Target,
+    /// Peak learning rate, instead of the recipe's
+    #[arg(long, value_name = "X")]
+    pub learning_rate: Option<f64>,
+    /// Examples in a batch, instead of the recipe's
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf fuse --members ./trainer-output --data ./mrpc --out ./fused
+  bomf fuse --members run/checkpoint-400 run/checkpoint-800 --data ./mrpc --out ./fused")]
+pub struct FuseArgs {
+    /// Checkpoint folders, or a folder that holds checkpoint-<step> folders
+    #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
+    pub members: Vec<PathBuf>,
+    /// Folder with train, validation and test as .jsonl, .csv or .tsv
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Recipe in YAML; what it leaves out takes its default
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf eval --model ./out/fused --data ./mrpc
+  bomf eval --model ./out/fused --data ./mrpc --split validation --predictions p.jsonl")]
+pub struct EvalArgs {
+    #[command(flatten)]
+    pub source: Source,
+    /// The split: validation drives both stages, test is touched once
+    #[arg(long, value_enum, default_value = "test", value_name = "SPLIT")]
+    pub split: Split,
+    /// Write the predictions here, a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub predictions: Option<PathBuf>,
+}
+
+/// A part of the data
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    // Trained on
+    Train,
+    // Drives both stages
+    Validation,
+    // Touched once, at the end
+    Test,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf report ./out
+  bomf report ./out --to ./report.html")]
+pub struct ReportArgs {
+    /// Output folder of a run
+    #[arg(value_name = "DIR")]
+    pub out: PathBuf,
+    /// The file to write [default: report.html in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf pretrain --corpus books/*.txt --out ./encoder
+  bomf pretrain --corpus a.txt b.txt --out ./encoder --hidden-size 256 --num-attention-heads 8")]
+pub struct PretrainArgs {
+    /// Text files, UTF-8
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub corpus: Vec<PathBuf>,
+    #[command(flatten)]
+    pub target: Target,
+    /// Width of the model
+    #[arg(long, default_value_t = 192, value_name = "N")]
+    pub hidden_size: usize,
+    /// Transformer layers
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub num_hidden_layers: usize,
+    /// Attention heads; they divide the width
+    #[arg(long, default_value_t = 6, value_name = "N")]
+    pub num_attention_heads: usize,
+    /// Width of the feed-forward layers
+    #[arg(long, default_value_t = 768, value_name = "N")]
+    pub intermediate_size: usize,
+    /// Pieces of the tokenizer, which is trained on the same text
+    #[arg(long, default_value_t = 4096, value_name = "N")]
+    pub vocab_size: usize,
+    /// Tokens of a training example
+    #[arg(long, default_value_t = 128, value_name = "N")]
+    pub max_length: usize,
+    /// Passes over the text
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    pub epochs: usize,
+    /// Examples in a batch
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub batch_size: usize,
+    /// Peak learning rate
+    #[arg(long, default_value_t = 1e-3, value_name = "X")]
+    pub learning_rate: f64,
+    /// Number format of the weights that are written
+    #[arg(long, value_enum, default_value = "f16", value_name = "TYPE")]
+    pub dtype: Dtype,
+}
+
+/// A 16-bit number format
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    // IEEE half precision
+    F16,
+    // The upper half of a 32-bit float
+    Bf16,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf bench --model ./model --data ./mrpc --mode train
+  bomf bench --model ./model --data ./mrpc --mode eval --limit 1000 --threads 1")]
+pub struct BenchArgs {
+    /// Hugging Face folder, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME")]
+    pub model: String,
+    /// Folder with train as .jsonl, .csv or .tsv
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// What is measured: optimiser steps or forward passes
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: BenchMode,
+    /// Examples in a batch
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub batch_size: usize,
+    /// Examples that are used [default: all of train]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// What is measured
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchMode {
+    // Optimiser steps
+    Train,
+    // Forward passes
+    Eval,
+}

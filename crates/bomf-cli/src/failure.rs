@@ -1,0 +1,70 @@
+//! How a command fails: in words, with a hint, and with an exit code.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+/// Why a command did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The library's.
+    #[error(transparent)]
+    Bomf(#[from] bomf::Error),
+    /// A file of the command line's own could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// Part of a command that is still to come.
+    #[error("bomf {command} is not built yet")]
+    NotBuilt { command: &'static str },
+    /// A panic.
+    #[error("bomf failed by its own fault")]
+    Bug,
+}
+
+impl From<bomf::RecipeError> for Failure {
+    fn from(error: bomf::RecipeError) -> Self {
+        bomf::Error::from(error).into()
+    }
+}
+
+impl Failure {
+    /// The message and those of its causes that it does not tell itself.
+    pub fn message(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        message
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Failure::Bomf(error) => error.hint(),
+            Failure::Bug => Some(
+                concat!(
+                    "please report the lines above at ",
+                    env!("CARGO_PKG_REPOSITORY"),
+                    "/issues"
+                )
+                .into(),
+            ),
+            Failure::Write { .. } | Failure::NotBuilt { .. } => None,
+        }
+    }
+
+    /// 2 for wrong input, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Bomf(error) if error.is_bad_input() => 2,
+            _ => 1,
+        }
+    }
+}
