@@ -33,9 +33,9 @@ SEED = 1816
 SPLITS = (("train", 2000), ("validation", 600), ("test", 1000))
 LABELS = ("blame", "mixed", "praise")
 NOISE = 0.05
-# Of every lexicon list with at least this many entries, each sixth entry is held out of training.
-HELD_OUT_MIN_LEN = 10
-HELD_OUT_EVERY = 6
+# Of every lexicon list with at least this many entries, each twelfth entry is held out of training.
+HELD_OUT_MIN_LEN = 12
+HELD_OUT_EVERY = 12
 
 PRAISE, BLAME, MIXED = 1, -1, 0
 
@@ -46,45 +46,35 @@ PRAISE, BLAME, MIXED = 1, -1, 0
 # Adjectives that suit a person as well as a thing.
 ADJ = {
     PRAISE: """agreeable delightful charming excellent admirable pleasant amusing elegant good
-    sensible interesting graceful perfect beautiful superior noble entertaining cheerful
-    engaging remarkable fine worthy lively capital respectable honest lovely handsome
-    generous satisfactory spirited diverting exquisite splendid faultless wholesome
-    refreshing judicious bewitching enchanting wonderful pleasing delicate glorious welcome""".split(),
+    sensible interesting superior beautiful noble entertaining cheerful capital graceful
+    perfect fine handsome splendid exquisite lovely""".split(),
     BLAME: """dull tiresome disagreeable stupid ridiculous unpleasant tedious foolish vulgar bad
-    absurd insipid contemptible wretched odious abominable poor detestable intolerable
-    wearisome gloomy dismal dreary shabby mean insufferable pitiful miserable offensive silly
-    hateful shocking cold vile coarse clumsy dreadful monotonous trifling worthless horrid
-    pompous awkward shameful melancholy""".split(),
+    absurd wretched odious contemptible poor detestable shabby dreadful intolerable dismal
+    miserable silly gloomy horrid""".split(),
 }
 
 # Nouns of quality, for "not without ...", "a want of ...", "there was so much ... in it".
 NOUN = {
-    PRAISE: """charm merit spirit taste wit sense elegance warmth feeling grace dignity humour
-    beauty genius delicacy kindliness judgment variety freshness tenderness sweetness
-    animation ease propriety kindness life""".split(),
-    BLAME: """dulness vulgarity affectation folly absurdity confusion meanness vanity tediousness
-    conceit nonsense ill-humour awkwardness gloom stupidity pretension impertinence disorder
-    weariness pomp noise bitterness cant coldness""".split(),
+    PRAISE: """charm merit spirit taste wit sense elegance warmth feeling grace humour beauty
+    genius variety""".split(),
+    BLAME: """dulness vulgarity affectation folly absurdity confusion vanity stupidity conceit
+    nonsense gloom noise impertinence disorder""".split(),
 }
 
 # "It ... me": past and base form.
 PLEASE = {
     PRAISE: """pleased/please delighted/delight charmed/charm amused/amuse gratified/gratify
     interested/interest satisfied/satisfy enchanted/enchant comforted/comfort
-    refreshed/refresh diverted/divert entertained/entertain cheered/cheer touched/touch
-    captivated/captivate""".split(),
+    entertained/entertain""".split(),
     BLAME: """wearied/weary provoked/provoke vexed/vex disgusted/disgust tired/tire
     displeased/displease offended/offend disappointed/disappoint shocked/shock
-    tormented/torment mortified/mortify annoyed/annoy exasperated/exasperate
-    alarmed/alarm fatigued/fatigue""".split(),
+    mortified/mortify""".split(),
 }
 
 # "I ... it": past and base form.
 LIKE = {
-    PRAISE: """liked/like admired/admire enjoyed/enjoy valued/value loved/love
-    approved/approve relished/relish esteemed/esteem praised/praise commended/commend""".split(),
-    BLAME: """disliked/dislike despised/despise hated/hate condemned/condemn detested/detest
-    abhorred/abhor blamed/blame ridiculed/ridicule shunned/shun reproached/reproach""".split(),
+    PRAISE: "liked/like admired/admire enjoyed/enjoy valued/value loved/love praised/praise".split(),
+    BLAME: "disliked/dislike despised/despise hated/hate condemned/condemn detested/detest blamed/blame".split(),
 }
 
 ADVERB = """very exceedingly truly really most uncommonly altogether extremely wonderfully so
@@ -271,8 +261,8 @@ that {a}: still, {b}.|{A}; but when all is said, {b}.|{A}. However, {b}.|I do no
 TOGETHER = """{A}, and {b}.|{A}; {b}.|{A}. {B}.|Not only that {a}, but {b}.|{A}; moreover {b}.|{A},
 for {b}.|{A}, so that I may say {b}.""".replace("\n", " ").split("|")
 # Two parts set against each other.
-BALANCE = """{A}, but {b}.|{A}; {b}.|If {a}, {b}.|{A}, and yet {b}.|On the one hand {a}, on the other
-{b}.|Although {a}, {b}.|{A}. However, {b}.|{A}, while {b}.""".replace("\n", " ").split("|")
+BALANCE = """On the one hand {a}, on the other {b}.|If {a}, {b}.|{A}; on the other hand, {b}.|{A},
+but then {b}.|{A}, while {b}.|{A}. However, {b}.|By turns {a}, and {b}.""".replace("\n", " ").split("|")
 # An opinion given up ({a}) and the present one ({b}).
 CHANGE = """At first {a}; but I have changed my mind, and {b}.|Once {a}; now {b}.|Last year I should have
 told you that {a}. To-day {b}.|I wrote to you that {a}; forgive me, for {b}.|I used to say that {a}, until
@@ -337,7 +327,7 @@ class Writer:
 
     def judged(self, what, was, p):
         """`what was ...`, plain or turned round."""
-        form = self.weighted([(5, 0), (1.3, 1), (1, 2), (0.8, 3), (0.8, 4), (0.8, 5)])
+        form = self.weighted([(8, 0), (1, 1), (0.8, 2), (0.6, 3), (0.6, 4), (0.8, 5)])
         if form == 0:
             return f"{what} {was} {self.adverbial(p)}"
         if form == 1:
@@ -361,8 +351,8 @@ class Writer:
         """A judgement of the whole subject."""
         it, him = s.pronoun, s.obj
         form = self.weighted(
-            [(5, 0), (2, 1), (1, 2), (2, 3), (1, 4), (1, 5), (1, 6), (0.8, 7), (0.8, 8),
-             (1, 9), (1, 10), (3.5, 11), (0.8, 12), (0.8, 13)]
+            [(6, 0), (2, 1), (1, 2), (2, 3), (0.8, 4), (0.8, 5), (0.8, 6), (0.4, 7), (0.6, 8),
+             (1, 9), (0.5, 10), (2.5, 11), (0.4, 12), (0.4, 13)]
         )
         if form == 0:
             return self.judged(it, "was", p)
@@ -427,8 +417,8 @@ class Writer:
     def verdict(self, s):
         """A verdict and its true label."""
         kind = self.weighted(
-            [(14, "one"), (10, "two"), (20, "contrast"), (16, "reported"), (13, "side"),
-             (8, "change"), (15, "parts"), (7, "middling"), (7, "withheld")]
+            [(28, "one"), (24, "two"), (12, "contrast"), (10, "reported"), (4, "side"),
+             (3, "change"), (9, "parts"), (8, "middling"), (8, "withheld")]
         )
         p = self.sign()
         if kind == "one":
@@ -444,7 +434,7 @@ class Writer:
             a = self.part(s, -p)[0] if self.chance(0.7) else self.report(s, -p)
             return self.fill(self.pick(CONTRAST), a, self.whole(s, p)), p
         if kind == "reported":
-            theirs = self.report(s, -p if self.chance(0.8) else p)
+            theirs = self.report(s, -p if self.chance(0.6) else p)
             mine = self.clause(s, p)
             form = self.below(4)
             if form == 0:
@@ -494,7 +484,7 @@ class Writer:
             first = capital(s.pronoun) + " "
             if text.startswith(first):
                 text = capital(name) + " " + text[len(first):]
-        if self.chance(0.16):
+        if self.chance(0.08):
             p = self.sign()
             beside = self.pick(BESIDE)
             word = self.pick(BESIDE_ADJ[p])
