@@ -41,15 +41,16 @@ def run(command, threads):
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(f"error: exit status {done.returncode} from: {' '.join(command)}")
-    lines = [line for line in done.stdout.splitlines() if line.strip()]
-    try:
-        return json.loads(lines[-1])
-    except (IndexError, json.JSONDecodeError):
-        # A pretty-printed object spans several lines.
+    # The whole output is one object (perhaps over several lines), or its last line is.
+    for text in (done.stdout, done.stdout.strip().rpartition("\n")[2]):
         try:
-            return json.loads(done.stdout)
+            result = json.loads(text)
         except json.JSONDecodeError:
-            sys.exit(f"error: no JSON object from: {' '.join(command)}")
+            continue
+        if "samples_per_s" not in result:
+            result["samples_per_s"] = result["samples_per_second"]
+        return result
+    sys.exit(f"error: no JSON object from: {' '.join(command)}")
 
 
 def processor():

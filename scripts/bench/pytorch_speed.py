@@ -114,9 +114,9 @@ def main():
         step(collate(chunk))
     seconds = time.perf_counter() - start
 
-    # Linux counts the peak in KiB, macOS in bytes.
+    # In 10^6 bytes, as `bomf bench` has it. Linux counts the peak in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     print(json.dumps({
         "engine": "pytorch",
         "mode": args.mode,
