@@ -3,7 +3,8 @@
 
 Writes `minilm.json` beside this script: the eight pairs, their token ids, a seeded classifier head, logits, loss, the
 L2 norm and four entries of every parameter's gradient, the losses of ten optimiser steps and four entries of every
-parameter after them; `f32_error` is the largest distance of float32 from a float64 run of the same. The model's weights are not stored; a test needs the same model folder.
+parameter after them; `f32_error` is the largest distance of float32 from a float64 run of the same. The model's
+weights are not stored; a test needs the same model folder.
 
 Everything is float32 on the CPU, one thread, dropout off, eager attention.
 
