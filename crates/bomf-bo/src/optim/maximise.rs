@@ -27,8 +27,8 @@ pub struct SearchOptions {
 impl Default for SearchOptions {
     fn default() -> Self {
         Self {
-            raw_samples: 768,
-            restarts: 8,
+            raw_samples: 1024,
+            restarts: 10,
             solver: SolverOptions {
                 max_iterations: 60,
                 gradient_tolerance: 1e-5,

@@ -6,9 +6,12 @@
 //! at each iterate the coordinates on a bound that the projected gradient does
 //! not leave are held; on the face of the others the recursion gives a
 //! direction `d`; the step goes along the projected arc `P(x + t d)` with
-//! Armijo's rule `f(x_t) <= f(x) + c g'(x_t - x)`. Where that fails, the
-//! projected gradient itself is the direction. Bounds are met exactly, since
-//! the projection is exact.
+//! Armijo's rule `f(x_t) <= f(x) + c g'(x_t - x)`. Where the arc bends away from
+//! descent (the projection knows nothing of the curvature), the step ends at the
+//! first bound; where that fails too, the projected gradient itself is the
+//! direction, with a spectral step (Birgin, Martínez and Raydan, "Nonmonotone
+//! spectral projected gradient methods on convex sets", SIAM J. Optim. 10,
+//! 2000). Bounds are met exactly, since the projection is exact.
 
 use std::collections::VecDeque;
 
@@ -20,6 +23,10 @@ const ARMIJO: f64 = 1e-4;
 
 /// Halvings of a step before the direction is given up.
 const BACKTRACKS: usize = 20;
+
+/// Trials along an arc that bends at a bound: if they fail, the straight step
+/// to the bound is the better one.
+const BENDS: usize = 2;
 
 /// A pair enters the recursion if `s'y` exceeds this part of `|s| |y|`: else
 /// the curvature along it is not positive and the direction might not descend.
@@ -101,22 +108,34 @@ where
             .map(|i| steepest[i] != 0.0 || !region.on_bound(&x, i))
             .collect();
 
+        // The arc with the quasi-Newton direction; that direction as far as the
+        // first bound; the arc with the projected gradient.
         let newton = history.direction(region, &free, &gradient);
+        let mut attempts: Vec<(&[f64], f64, bool, usize)> = Vec::with_capacity(3);
+        if let Some(newton) = &newton {
+            let straight = region.max_step(&x, newton).min(1.0);
+            if straight < 1.0 {
+                attempts.push((newton, 1.0, true, BENDS));
+            }
+            if straight > 0.0 {
+                attempts.push((newton, straight, false, BACKTRACKS));
+            }
+        }
+        let length = dot(&steepest, &steepest).sqrt();
+        let first = history
+            .spectral_step()
+            .unwrap_or(options.first_step / length);
+        attempts.push((&steepest, first, true, BACKTRACKS));
+
         let mut accepted = None;
-        for direction in [newton.as_deref(), Some(steepest.as_slice())]
-            .into_iter()
-            .flatten()
-        {
-            let length = dot(direction, direction).sqrt();
-            let is_scaled = std::ptr::eq(direction.as_ptr(), steepest.as_ptr());
-            let mut t = if is_scaled {
-                options.first_step / length
-            } else {
-                1.0
-            };
-            for _ in 0..BACKTRACKS {
+        'attempts: for (direction, first, bend, tries) in attempts {
+            let mut t = first;
+            for _ in 0..tries {
                 trial.copy_from_slice(&x);
                 axpy(t, direction, &mut trial);
+                if !bend {
+                    region.settle(&mut trial);
+                }
                 region.project(&mut trial);
                 let slope: f64 = (0..d).map(|i| gradient[i] * (trial[i] - x[i])).sum();
                 if slope >= 0.0 {
@@ -128,7 +147,7 @@ where
                 evaluations += 1;
                 if new <= value + ARMIJO * slope {
                     accepted = Some(new);
-                    break;
+                    break 'attempts;
                 }
                 // Minimum of the parabola through value, slope and new value.
                 let parabola = 0.5 * slope / (slope - (new - value));
@@ -138,10 +157,6 @@ where
                     0.1
                 };
             }
-            if accepted.is_some() {
-                break;
-            }
-            history.clear();
         }
         let Some(new) = accepted else { break };
 
@@ -197,8 +212,12 @@ impl History {
         self.pairs.push_back((s, y));
     }
 
-    fn clear(&mut self) {
-        self.pairs.clear();
+    /// The inverse of the mean curvature along the last step (Barzilai and
+    /// Borwein 1988), if that is positive: the projected gradient's step.
+    fn spectral_step(&self) -> Option<f64> {
+        let (s, y) = self.pairs.back()?;
+        let step = dot(s, s) / dot(s, y);
+        (step.is_finite() && step > 0.0).then_some(step)
     }
 
     /// The quasi-Newton direction on the face, if some pair has curvature there

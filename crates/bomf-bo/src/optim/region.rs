@@ -15,10 +15,21 @@ pub trait Region {
     /// Whether coordinate `i` of `x` lies on a bound.
     fn on_bound(&self, x: &[f64], i: usize) -> bool;
 
+    /// The largest `t` for which `x + t v` is still in the region (infinite if
+    /// no bound is ahead), for a point `x` of it.
+    fn max_step(&self, x: &[f64], v: &[f64]) -> f64;
+
+    /// Puts coordinates within rounding of a bound on it.
+    fn settle(&self, x: &mut [f64]);
+
     /// Replaces `v` by its projection on the linear span of a face: zero where
     /// `free` is false, and whatever equalities the region has.
     fn project_on_face(&self, free: &[bool], v: &mut [f64]);
 }
+
+/// What a step of length `max_step` may miss the bound by: a few units in the
+/// last place of numbers around 1.
+const ROUNDING: f64 = 1e-14;
 
 /// `lower_i <= x_i <= upper_i`; equal bounds hold a coordinate fixed.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +57,28 @@ impl Region for BoxRegion {
 
     fn on_bound(&self, x: &[f64], i: usize) -> bool {
         x[i] <= self.lower[i] || x[i] >= self.upper[i]
+    }
+
+    fn max_step(&self, x: &[f64], v: &[f64]) -> f64 {
+        let mut t = f64::INFINITY;
+        for i in 0..v.len() {
+            if v[i] < 0.0 {
+                t = t.min((self.lower[i] - x[i]) / v[i]);
+            } else if v[i] > 0.0 {
+                t = t.min((self.upper[i] - x[i]) / v[i]);
+            }
+        }
+        t.max(0.0)
+    }
+
+    fn settle(&self, x: &mut [f64]) {
+        for ((x, l), u) in x.iter_mut().zip(&self.lower).zip(&self.upper) {
+            if (*x - l).abs() <= ROUNDING * (1.0 + l.abs()) {
+                *x = *l;
+            } else if (*x - u).abs() <= ROUNDING * (1.0 + u.abs()) {
+                *x = *u;
+            }
+        }
     }
 
     fn project_on_face(&self, free: &[bool], v: &mut [f64]) {
@@ -100,6 +133,20 @@ impl Region for SimplexRegion {
 
     fn on_bound(&self, x: &[f64], i: usize) -> bool {
         x[i] <= 0.0
+    }
+
+    fn max_step(&self, x: &[f64], v: &[f64]) -> f64 {
+        x.iter()
+            .zip(v)
+            .filter(|(_, v)| **v < 0.0)
+            .map(|(x, v)| -x / v)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    fn settle(&self, x: &mut [f64]) {
+        x.iter_mut()
+            .filter(|x| x.abs() <= ROUNDING)
+            .for_each(|x| *x = 0.0);
     }
 
     fn project_on_face(&self, free: &[bool], v: &mut [f64]) {

@@ -180,6 +180,8 @@ impl fmt::Display for Domain {
 
 /// A linear or logarithmic map between `[low, high]` and `[0, 1]`.
 struct Scale {
+    /// The bounds themselves, met exactly.
+    ends: (f64, f64),
     low: f64,
     range: f64,
     log: bool,
@@ -193,6 +195,7 @@ impl Scale {
             (low, high)
         };
         Self {
+            ends: (low, high),
             low: a,
             range: b - a,
             log,
@@ -209,6 +212,12 @@ impl Scale {
     }
 
     fn to_natural(&self, unit: f64) -> f64 {
+        if unit <= 0.0 {
+            return self.ends.0;
+        }
+        if unit >= 1.0 {
+            return self.ends.1;
+        }
         let v = self.low + unit * self.range;
         if self.log { v.exp() } else { v }
     }
