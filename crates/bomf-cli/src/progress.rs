@@ -3,7 +3,8 @@
 use crate::interrupt::Flag;
 use crate::output;
 use bomf::{Observer, Phase};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,9 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(500);
 
 const STEPS: &str =
-    "{prefix:<13} {bar:24} {human_pos}/{human_len} {per_sec} {elapsed} +{eta} {wide_msg}";
+    "{prefix:<12} {bar:16} {human_pos}/{human_len} {rate} {elapsed}, {eta} left  {wide_msg}";
 const BYTES: &str =
-    "{prefix:<13} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {elapsed} +{eta} {wide_msg}";
+    "{prefix:<12} {bar:16} {bytes}/{total_bytes} {bytes_per_sec} {elapsed}, {eta} left  {wide_msg}";
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,9 @@ impl Progress {
         };
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+                let _ = text.write_str(&rate(state.per_sec()));
+            })
             .progress_chars("=> ");
         let bar = self.bars.add(ProgressBar::new(total).with_style(style));
         bar.set_prefix(name(phase));
@@ -153,6 +157,14 @@ fn how_it_stands(phase: Phase, done: u64, total: u64, took: Duration, message: &
         text.push_str(&format!(", {message}"));
     }
     text
+}
+
+/// Units a second, with as many digits as mean something.
+fn rate(per_second: f64) -> String {
+    match per_second < 10.0 {
+        true => format!("{per_second:.1}/s"),
+        false => format!("{per_second:.0}/s"),
+    }
 }
 
 fn mega(bytes: u64) -> f64 {
