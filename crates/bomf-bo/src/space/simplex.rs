@@ -160,9 +160,16 @@ pub fn project_onto_simplex(v: &mut [f64]) {
             break;
         }
     }
+    // `tau` is a difference of sums near 1, known to their rounding; what does
+    // not exceed it by more than that is zero.
+    let largest = sorted.first().map_or(1.0, |v| v.abs().max(1.0));
+    let rounding = 4.0 * f64::EPSILON * largest;
     let mut total = 0.0;
     for x in v.iter_mut() {
-        *x = (*x - tau).max(0.0);
+        *x -= tau;
+        if *x <= rounding {
+            *x = 0.0;
+        }
         total += *x;
     }
     // What rounding left; skipped on a vertex, where the sum is exact.
