@@ -1,6 +1,9 @@
 //! The binary from outside: what it prints where, and its exit codes.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may unwrap as tests do"
+)]
 
 use std::path::Path;
 use std::process::{Command, Output};
