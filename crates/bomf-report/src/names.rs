@@ -2,7 +2,7 @@
 
 use crate::svg::Shape;
 use crate::svg::mark::mark;
-use crate::svg::node::Node;
+use crate::svg::node::{Node, allowed};
 use bomf_study::MethodName;
 
 /// How a method is shown.
@@ -111,8 +111,14 @@ pub(crate) fn objective(name: &str) -> String {
         "bleu" => "BLEU".into(),
         "meteor" => "METEOR".into(),
         "exact_match" | "em" => "exact match".into(),
-        other => other.replace('_', " "),
+        other => plain(other),
     }
+}
+
+/// A name as it stands, with spaces for underscores, without what no page may hold.
+fn plain(name: &str) -> String {
+    let readable = |c| if c == '_' { ' ' } else { allowed(c) };
+    name.chars().map(readable).collect()
 }
 
 /// The human name of a hyperparameter.
@@ -120,12 +126,16 @@ pub(crate) fn parameter(name: &str) -> String {
     match name {
         "lr" => "learning rate".into(),
         "warmup" | "warmup_ratio" => "warm-up ratio".into(),
-        other => other.replace('_', " "),
+        other => plain(other),
     }
 }
 
-/// `text` with a capital first letter.
+/// A method's name at the head of a line: with a capital first letter, but for the
+/// program's own.
 pub(crate) fn capital(text: &str) -> String {
+    if text == "bomf" {
+        return text.into();
+    }
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),

@@ -95,6 +95,18 @@ impl<'a> View<'a> {
         format::signed(value, self.decimals(objective))
     }
 
+    /// A hypervolume as text, with four significant digits of the largest one.
+    pub(crate) fn hypervolume(&self, value: f64) -> String {
+        let methods = self.results.methods.iter().map(|m| m.hypervolume);
+        let history = self.results.stage2.history.iter().map(|h| h.bomf);
+        let largest = crate::svg::Extent::of(methods.chain(history)).map_or(0.0, |e| e.high);
+        if largest <= 0.0 {
+            return format::fixed(value, 4);
+        }
+        let decimals = 3.0 - largest.log10().floor();
+        format::fixed(value, decimals.clamp(0.0, 8.0) as usize)
+    }
+
     /// A method's record.
     pub(crate) fn method(&self, name: MethodName) -> Option<&'a Method> {
         self.results.methods.iter().find(|m| m.name == name)

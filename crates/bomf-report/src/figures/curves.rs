@@ -37,7 +37,7 @@ pub(crate) fn curves(view: &View<'_>) -> Option<Node> {
     let mut figure = Figure::new(
         "curves",
         WIDTH,
-        n as f64 * HEIGHT + 56.0,
+        n as f64 * HEIGHT + 32.0,
         "Scores along the fine-tuning run",
         "Loss and metrics on the select split over the training steps, the training loss, the best step, and the members.",
     );

@@ -89,18 +89,12 @@ fn panel(
         Direction::Minimize => Scale::linear(domain, plot.right, plot.left),
     };
     let label = view::label(objective);
-    let sign = match objective.direction {
-        Direction::Maximize => "",
-        Direction::Minimize => " (reversed)",
+    let title = match objective.direction {
+        Direction::Maximize => format!("Δ {label}"),
+        Direction::Minimize => format!("Δ {label}{}(axis reversed)", axis::ASIDE),
     };
-    figure.push(text(
-        plot.left,
-        16.0,
-        "start",
-        "at",
-        format!("Δ {label}{sign}"),
-    ));
-    let ticks = ticks::ticks(&scale, if plot.width() > 220.0 { 5 } else { 3 });
+    figure.push(axis::heading(plot.left, 16.0, "start", &title));
+    let ticks = ticks::ticks(&scale, if plot.width() > 320.0 { 5 } else { 3 });
     for tick in &ticks {
         if let Some(x) = scale.inside(tick.value) {
             figure.push(line((x, plot.top), (x, plot.bottom), "grid"));

@@ -2,14 +2,14 @@
 //! baselines reached, and the region that the front dominates.
 
 use super::labels::Labels;
-use super::plane::domain;
+use super::plane;
 use super::staircase::staircase;
 use crate::names;
 use crate::svg::figure::Plot;
 use crate::svg::label::Rect;
 use crate::svg::node::{Node, el, group};
 use crate::svg::ticks::ticks;
-use crate::svg::{Figure, Scale, Shape, axis, mark, path};
+use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path};
 use crate::view::{self, View, score};
 use bomf_study::{Direction, MethodName, Objective, Scores};
 
@@ -24,6 +24,8 @@ pub(super) struct Panel<'v, 'a> {
     id: &'static str,
     /// Whether there is room for labels.
     large: bool,
+    /// Whether it is a close-up, which leaves the reference point far outside.
+    near: bool,
 }
 
 /// How many points of each kind lie outside the frame.
@@ -44,18 +46,48 @@ impl<'v, 'a> Panel<'v, 'a> {
         id: &'static str,
         large: bool,
     ) -> Option<Self> {
-        let domain = |o: &Objective| domain(view, o, (x, y));
-        let (dx, dy) = (domain(x)?, domain(y)?);
-        Some(Panel {
+        let domain = |o: &Objective| plane::domain(view, o, (x, y));
+        let (dx, dy) = (domain(x)?.padded(0.06), domain(y)?.padded(0.08));
+        Some(Self::over(view, (x, dx), (y, dy), plot, id, large))
+    }
+
+    /// A large panel over the front alone; `None` where [`Panel::new`] shows it
+    /// as well.
+    pub(super) fn close_up(
+        view: &'v View<'a>,
+        (x, y): (&'a Objective, &'a Objective),
+        plot: Plot,
+        id: &'static str,
+    ) -> Option<Self> {
+        let near = |o: &Objective| plane::close_up(view, o, (x, y));
+        let whole = |o: &Objective| plane::domain(view, o, (x, y));
+        let (dx, dy) = (near(x)?, near(y)?);
+        let small = plane::is_small(dx, whole(x)?) || plane::is_small(dy, whole(y)?);
+        small.then(|| Panel {
+            near: true,
+            ..Self::over(view, (x, dx), (y, dy), plot, id, true)
+        })
+    }
+
+    fn over(
+        view: &'v View<'a>,
+        (x, dx): (&'a Objective, Extent),
+        (y, dy): (&'a Objective, Extent),
+        plot: Plot,
+        id: &'static str,
+        large: bool,
+    ) -> Self {
+        Panel {
             view,
             x,
             y,
             plot,
-            sx: Scale::linear(dx.padded(0.06), plot.left, plot.right),
-            sy: Scale::linear(dy.padded(0.08), plot.bottom, plot.top),
+            sx: Scale::linear(dx, plot.left, plot.right),
+            sy: Scale::linear(dy, plot.bottom, plot.top),
             id,
             large,
-        })
+            near: false,
+        }
     }
 
     fn at(&self, scores: &Scores) -> Option<(f64, f64)> {
@@ -92,7 +124,9 @@ impl<'v, 'a> Panel<'v, 'a> {
         let mut outside = Outside::default();
         figure.push(self.cloud(&mut outside));
         figure.push(self.members(&mut outside).set("clip-path", &*clipped));
-        figure.push(self.reference(&mut labels));
+        if !self.near {
+            figure.push(self.reference(&mut labels));
+        }
         figure.push(self.front(&mut labels));
         figure.push(self.methods(&mut labels));
         if self.large {

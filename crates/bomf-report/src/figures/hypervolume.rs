@@ -1,7 +1,6 @@
 //! Hypervolume over the evaluations: `bomf` against random weights.
 
 use super::WIDTH;
-use crate::format;
 use crate::names;
 use crate::svg::figure::Plot;
 use crate::svg::label::spread;
@@ -30,14 +29,6 @@ fn best_baseline<'a>(view: &View<'a>) -> Option<&'a Method> {
         .max_by(|a, b| a.hypervolume.total_cmp(&b.hypervolume))
 }
 
-/// Decimals that tell hypervolumes apart: two digits of their range.
-fn decimals(domain: Extent) -> usize {
-    if domain.is_point() {
-        return 4;
-    }
-    (1.0 - domain.span().log10().floor()).clamp(0.0, 8.0) as usize
-}
-
 /// The figure; `None` without a history.
 pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
     let history = &view.results.stage2.history;
@@ -53,8 +44,7 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
             .flat_map(|h| [h.bomf, random(h)])
             .chain(baseline.map(|m| m.hypervolume)),
     )?;
-    let digits = decimals(domain);
-    let written = |v: f64| format::fixed(v, digits);
+    let written = |v: f64| view.hypervolume(v);
     let across = Extent::of(history.iter().map(|h| h.evaluations as f64))?;
     let plot = Plot {
         left: 62.0,
@@ -127,7 +117,8 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
             style.class,
         ));
     }
-    let series: [(&str, &str, fn(&HypervolumePoint) -> f64, MethodName); 2] = [
+    type Value = fn(&HypervolumePoint) -> f64;
+    let series: [(&str, &str, Value, MethodName); 2] = [
         ("k-random", "stroke dash", random, MethodName::RandomSimplex),
         ("k-bomf", "stroke", |h| h.bomf, MethodName::Bomf),
     ];

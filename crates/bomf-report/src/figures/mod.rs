@@ -62,6 +62,27 @@ fn front_figure(view: &View<'_>) -> Option<(Figure, Outside)> {
     Some((figure, outside))
 }
 
+/// A close-up of the front in the same plane; `None` where the front fills the
+/// figure as it is.
+pub(crate) fn front_close_up(view: &View<'_>) -> Option<Node> {
+    let plot = Plot {
+        left: 62.0,
+        top: 34.0,
+        right: WIDTH - 24.0,
+        bottom: 316.0,
+    };
+    let panel = Panel::close_up(view, *pairs(view).first()?, plot, "front-near")?;
+    let mut figure = Figure::new(
+        "front-near",
+        WIDTH,
+        360.0,
+        "The front from near",
+        "The part of the plane around the front, with the marks of the figure before.",
+    );
+    panel.draw(&mut figure);
+    Some(figure.finish())
+}
+
 /// Every further pair of objectives, as small panels; `None` with two objectives.
 pub(crate) fn front_pairs(view: &View<'_>) -> Option<Node> {
     const IDS: [&str; 9] = ["p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];

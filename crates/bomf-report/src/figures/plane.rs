@@ -68,3 +68,33 @@ pub(super) fn domain(
             .fold(core, Extent::with),
     )
 }
+
+/// The front alone has to span less than this part of the frame, in one direction
+/// or the other, for a close-up to show more.
+const SMALL: f64 = 0.4;
+
+/// Room around the front in a close-up, in parts of its span.
+const CLOSE_UP_ROOM: f64 = 0.45;
+
+/// What a close-up of the front covers in an objective; `None` where there are not
+/// two different points.
+pub(super) fn close_up(
+    view: &View<'_>,
+    o: &Objective,
+    (x, y): (&Objective, &Objective),
+) -> Option<Extent> {
+    let front = view.results.front.iter();
+    let both = front.filter(|p| {
+        score(&p.select, &x.name)
+            .and(score(&p.select, &y.name))
+            .is_some()
+    });
+    let extent = Extent::of(both.filter_map(|p| score(&p.select, &o.name)))?;
+    (!extent.is_point()).then(|| extent.padded(CLOSE_UP_ROOM))
+}
+
+/// Whether a close-up shows more than the whole frame.
+pub(super) fn is_small(part: Extent, whole: Extent) -> bool {
+    let bare = part.span() / (1.0 + 2.0 * CLOSE_UP_ROOM);
+    bare < SMALL * whole.span()
+}

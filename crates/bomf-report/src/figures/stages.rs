@@ -73,3 +73,74 @@ pub(crate) fn stages(view: &View<'_>) -> Option<Node> {
     }
     Some(figure.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bomf_study::{Finetune, Results, Seconds, Splits, Stage1, Stage2};
+
+    fn study(seconds: Seconds) -> Results {
+        Results {
+            version: "0.1.0".into(),
+            task: "task".into(),
+            task_kind: "classification".into(),
+            model: "model".into(),
+            parameters: 1,
+            seed: 0,
+            threads: 1,
+            splits: Splits {
+                train: 1,
+                select: 1,
+                report: 1,
+            },
+            objectives: Vec::new(),
+            chosen_metric: "accuracy".into(),
+            ref_point: Vec::new(),
+            stage1: Stage1 {
+                layers: 2,
+                frozen_layers: 1,
+                trials: Vec::new(),
+                best: Default::default(),
+            },
+            finetune: Finetune {
+                best_step: 0,
+                steps: 0,
+                steps_per_epoch: 0,
+                curve: Vec::new(),
+                members: Vec::new(),
+            },
+            stage2: Stage2 {
+                initial_evaluations: 0,
+                history: Vec::new(),
+            },
+            methods: Vec::new(),
+            front: Vec::new(),
+            notes: Vec::new(),
+            seconds,
+            peak_rss_mb: 1.0,
+        }
+    }
+
+    #[test]
+    fn the_bar_is_cut_in_proportion_and_names_what_no_stage_accounts_for() {
+        let results = study(Seconds {
+            stage1: 30.0,
+            finetune: 20.0,
+            stage2: 40.0,
+            total: 100.0,
+        });
+        let svg = stages(&View::new(&results, &[])).unwrap().to_string();
+        insta::assert_snapshot!(svg.replace("><", ">\n<"));
+    }
+
+    #[test]
+    fn a_run_without_times_has_no_bar() {
+        let results = study(Seconds {
+            stage1: f64::NAN,
+            finetune: 0.0,
+            stage2: -1.0,
+            total: 0.0,
+        });
+        assert!(stages(&View::new(&results, &[])).is_none());
+    }
+}

@@ -12,8 +12,21 @@ pub(super) fn notes(view: &View<'_>) -> Markup {
         @if !view.results.notes.is_empty() {
             section #notes {
                 h2 { "Notes of this run" }
-                ul { @for note in &view.results.notes { li { (clean(note)) } } }
+                ul { @for note in &view.results.notes { li { (with_code(note)) } } }
             }
+        }
+    }
+}
+
+/// Text in which backquotes set off code.
+fn with_code(text: &str) -> Markup {
+    let text = clean(text);
+    if text.matches('`').count() % 2 == 1 {
+        return html! { (text) };
+    }
+    html! {
+        @for (k, part) in text.split('`').enumerate() {
+            @if k % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
@@ -33,7 +46,7 @@ pub(super) fn configuration(view: &View<'_>) -> Markup {
                     thead { tr { th.text scope="col" { "hyperparameter" } th scope="col" { "value" } } }
                     tbody {
                         @for (name, value) in best {
-                            tr { th.text scope="row" { (clean(&names::parameter(name))) } td { (clean(&format::json(value))) } }
+                            tr { th.text scope="row" { (names::parameter(name)) } td { (clean(&format::json(value))) } }
                         }
                     }
                 }

@@ -29,6 +29,11 @@ pub(super) fn front(view: &View<'_>) -> Markup {
             } @else {
                 p { "There are no points with two scores to draw." }
             }
+            @if let Some(node) = figures::front_close_up(view) {
+                (figure("The front from near", &node, &html! {
+                    "The part of the figure above around the front: what one objective costs in the other, and which methods come close. Methods outside are left out."
+                }))
+            }
             @if let Some(node) = figures::front_pairs(view) {
                 (figure("The other planes", &node, &html! {
                     "The same points for every further pair of objectives. A point on the front of all objectives may well lie inside in one plane."
@@ -229,7 +234,7 @@ fn trials(view: &View<'_>) -> Markup {
                     caption { b { "Trials of stage 1" } " in the order in which they ran." }
                     thead { tr {
                         th scope="col" { "trial" }
-                        @for p in &parameters { th scope="col" { (super::clean(&names::parameter(p))) } }
+                        @for p in &parameters { th scope="col" { (names::parameter(p)) } }
                         th scope="col" { "value" }
                         th scope="col" { "time" }
                     } }

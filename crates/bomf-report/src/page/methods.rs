@@ -109,12 +109,14 @@ fn row(view: &View<'_>, m: &Method, objectives: &[&Objective]) -> Markup {
     html! {
         tr.us[us].ensemble[keeps_all] data-m=(m.name.as_str()) {
             th.name scope="row" {
-                span.glyphs { (drawn(&glyph(m.name))) }
-                span { (names::capital(style.label)) @if keeps_all { " †" } small { (style.explanation) } }
+                div.who {
+                    span.glyphs { (drawn(&glyph(m.name))) }
+                    span { (names::capital(style.label)) @if keeps_all { " †" } small { (style.explanation) } }
+                }
             }
             @for o in objectives { (scores(view, m, o)) }
             @let best = view.results.methods.iter().map(|x| x.hypervolume).filter(|v| v.is_finite()).fold(f64::NEG_INFINITY, f64::max);
-            (cell(Some(m.hypervolume), &format::short(m.hypervolume), m.hypervolume == best, true))
+            (cell(Some(m.hypervolume), &view.hypervolume(m.hypervolume), m.hypervolume == best, true))
             td data-v=(m.evaluations) { (format::count(m.evaluations)) }
             (cell(Some(m.seconds), &format::duration(m.seconds), false, false))
         }

@@ -55,7 +55,7 @@ pub(crate) fn page(view: &View<'_>) -> Markup {
                     (glossary::section())
                 }
                 (closing::footer(view))
-                div #tip role="status" aria-live="polite" hidden {}
+                div #tip role="status" aria-live="polite" hidden="" {}
                 script { (PreEscaped(SCRIPT)) }
             }
         }

@@ -61,7 +61,7 @@ pub(crate) fn verdict(view: &View<'_>) -> String {
     let (Some(o), Some(us)) = (view.chosen(), view.method(MethodName::Bomf)) else {
         return "This run holds no fused model.".into();
     };
-    let metric = clean(&view::label(o));
+    let metric = view::label(o);
     let Some(ours) = score(&us.report, &o.name) else {
         return format!("The fused model's {metric} on the report split is not recorded.");
     };
@@ -135,8 +135,8 @@ fn second(view: &View<'_>) -> Option<String> {
     {
         text.push_str(&format!(
             " On the select split, which it could see, bomf reached a hypervolume of {}, random weights {} with the same budget.",
-            format::short(ours),
-            format::short(random)
+            view.hypervolume(ours),
+            view.hypervolume(random)
         ));
     }
     Some(text)

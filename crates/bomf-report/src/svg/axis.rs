@@ -76,7 +76,7 @@ pub(crate) fn grid(plot: &Plot, scale: &Scale, ticks: &[Tick]) -> Node {
 pub(crate) const ASIDE: &str = "  ";
 
 /// A title; what follows [`ASIDE`] is set back.
-fn heading(x: f64, y: f64, anchor: &str, title: &str) -> Node {
+pub(crate) fn heading(x: f64, y: f64, anchor: &str, title: &str) -> Node {
     match title.split_once(ASIDE) {
         Some((title, aside)) => text(x, y, anchor, "at", title)
             .add(el("tspan").set("class", "aside").text(format!(" {aside}"))),

@@ -57,7 +57,7 @@ impl Figure {
                 .set("height", self.height);
         }
         svg = svg
-            .set("id", self.id)
+            .set("id", format!("fig-{}", self.id))
             .set("class", "figure")
             .set("viewBox", format!("0 0 {} {}", self.width, self.height))
             .set("role", "img")

@@ -7,6 +7,10 @@ pub(crate) const LARGEST: f64 = 1e100;
 /// Widths of a domain below this part of its magnitude are rounding, not data.
 const NEGLIGIBLE: f64 = 1e-9;
 
+/// Places are kept within so many ranges of their own: far outside every figure,
+/// far from overflow.
+const FARTHEST: f64 = 1e6;
+
 /// Whether a value can be drawn.
 pub(crate) fn drawable(value: f64) -> bool {
     value.is_finite() && value.abs() <= LARGEST
@@ -172,8 +176,8 @@ impl Scale {
                 (value.log10() - low) / (self.domain.high.log10() - low)
             }
         };
-        part.is_finite()
-            .then(|| self.from + part * (self.to - self.from))
+        let part = part.clamp(-FARTHEST, FARTHEST);
+        (!part.is_nan()).then_some(self.from + part * (self.to - self.from))
     }
 
     /// The place of `value` if that is inside the range.

@@ -110,7 +110,7 @@ fn logarithmic(domain: Extent, target: usize) -> Vec<Tick> {
     let first = low.floor() as i32;
     let last = high.ceil() as i32;
     (first..=last)
-        .step_by(stride as usize)
+        .filter(|power| power.rem_euclid(stride) == 0)
         .flat_map(|power| multiples.iter().map(move |m| m * 10f64.powi(power)))
         .filter(|&value| domain.contains(value))
         .take(MOST)
