@@ -190,9 +190,9 @@ pub(super) fn order_names(labels: &[RawLabel]) -> Vec<String> {
 /// `unacceptable`, `spam` rather than `other`; class 1 where the names say nothing, or where there
 /// are not two of them.
 pub fn positive_class(label_names: &[String]) -> u32 {
-    const POSITIVE: [&str; 5] = ["yes", "true", "positive", "pos", "1"];
-    const NEGATIVE: [&str; 10] = [
-        "no", "false", "negative", "neg", "0", "other", "none", "normal", "neutral", "ham",
+    const POSITIVE: [&str; 4] = ["yes", "true", "positive", "pos"];
+    const NEGATIVE: [&str; 9] = [
+        "no", "false", "negative", "neg", "other", "none", "normal", "neutral", "ham",
     ];
     const NEGATIONS: [&str; 6] = ["not", "non", "no", "un", "in", "dis"];
     let [first, second] = label_names else {

@@ -17,9 +17,6 @@ mod labels;
 mod source;
 mod table;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

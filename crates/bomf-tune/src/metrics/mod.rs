@@ -13,9 +13,6 @@ mod loss;
 
 pub mod bootstrap;
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::str::FromStr;
 
