@@ -6,6 +6,7 @@
 
 use crate::format;
 use crate::names;
+use crate::svg::text::shortened;
 use bomf_study::{
     Direction, Event, FrontPoint, Method, MethodName, Objective, Results, Scores, State,
 };
@@ -188,9 +189,9 @@ pub(crate) fn wish(direction: Direction) -> &'static str {
     }
 }
 
-/// The objective's human name.
+/// The objective's human name, cut if it is longer than any title has room for.
 pub(crate) fn label(objective: &Objective) -> String {
-    names::objective(&objective.name)
+    shortened(&names::objective(&objective.name), 32)
 }
 
 /// Decimals that tell methods apart without noise: one more than the leading

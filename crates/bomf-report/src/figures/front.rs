@@ -299,21 +299,7 @@ impl<'v, 'a> Panel<'v, 'a> {
         let cx = x.clamp(self.plot.left + 7.0, self.plot.right - 7.0);
         let cy = y.clamp(self.plot.top + 7.0, self.plot.bottom - 7.0);
         let angle = (y - cy).atan2(x - cx);
-        let turn = |a: f64, r: f64| Some((cx + r * (angle + a).cos(), cy + r * (angle + a).sin()));
-        let arrow = path::line([
-            turn(std::f64::consts::PI, 9.0),
-            turn(0.0, 6.0),
-            None,
-            turn(2.4, 5.0),
-            turn(0.0, 6.0),
-            turn(-2.4, 5.0),
-        ]);
-        g.push(
-            el("path")
-                .set("class", "stroke thin")
-                .set("d", arrow)
-                .tip(tip),
-        );
+        g.push(mark::arrow(cx, cy, angle, 8.0, "stroke thin").tip(tip));
         labels.want(
             (cx, cy),
             8.0,
@@ -389,7 +375,7 @@ impl<'v, 'a> Panel<'v, 'a> {
                 .collect();
             let class = names.first().map_or("", |&n| names::style(n).class);
             let r = if names.contains(&MethodName::Bomf) {
-                10.0
+                12.0
             } else {
                 6.0
             };

@@ -270,7 +270,7 @@ fn points(trials: &[Stage1Trial], across: &Across, sy: &Scale, plot: &Plot, fail
         } else {
             "mark solid"
         };
-        // The later, the darker.
+        // The later, the stronger the colour.
         let part = (k + 1) as f64 / trials.len() as f64;
         g.push(
             mark::mark(Shape::Disc, x, y, 4.6, class)

@@ -21,11 +21,11 @@ pub(super) fn table(view: &View<'_>) -> Markup {
     html! {
         div.scroll.long[front.len() > LONG] tabindex="0" role="region" aria-label="Table of the front" {
             table.front data-sortable="" {
-                caption {
+                caption { span {
                     b { "The front, point by point" } ", with scores on the select split. "
                     "Weights: one bar a member, in the order of training. Effective members: 1 / Σw², "
                     "the number of equal weights that would be as spread out."
-                }
+                } }
                 thead {
                     tr {
                         th scope="col" data-sort="up" { "point" }

@@ -21,7 +21,7 @@ const TERMS: [(&str, &str); 12] = [
         "How much better a model looks on the select split than on the report split. Whoever picks the best of many on one set of examples picks luck too; the gap shows how much.",
     ),
     (
-        "95 % interval",
+        "95\u{202f}% interval",
         "Where the score would lie in 95 of 100 redraws of the report split (bootstrap). Differences are paired: both models on the same redrawn examples.",
     ),
     (

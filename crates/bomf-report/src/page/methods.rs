@@ -44,7 +44,7 @@ fn caption(view: &View<'_>) -> Markup {
     let level = count(Standing::Level);
     let metric = view.chosen().map(view::label).unwrap_or_default();
     html! {
-        "The bars are 95 % intervals of the paired bootstrap: the same resampled examples for both models. "
+        "The bars are 95\u{202f}% intervals of the paired bootstrap: the same resampled examples for both models. "
         "Filled marks leave out zero, open ones hold it. In " (metric) ", bomf is clearly better than " (better) ", clearly worse than " (worse)
         " and level with " (level) " of them. Each interval stands for itself; no correction is made for reading several."
     }
@@ -55,12 +55,12 @@ fn table(view: &View<'_>) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Table of all methods" {
             table.methods data-sortable="" {
-                caption {
+                caption { span {
                     b { "All methods on both splits. " }
                     "Bold: the best of the methods that give one model (the ensemble too where it is as good). "
                     "Gap: how much better the model looked on the select split than it is on the report split; more is worse. "
-                    "In brackets 95 % bootstrap intervals; a difference whose interval leaves out zero is marked ▲ where bomf is better, ▼ where it is worse."
-                }
+                    "In brackets 95\u{202f}% bootstrap intervals; a difference whose interval leaves out zero is marked ▲ where bomf is better, ▼ where it is worse."
+                } }
                 thead {
                     tr {
                         th.name scope="col" rowspan="2" { "Method" }

@@ -61,6 +61,19 @@ pub(crate) fn mark(shape: Shape, x: f64, y: f64, r: f64, class: &str) -> Node {
     el("path").set("class", class).set("d", d)
 }
 
+/// An arrow around a place, of `length` to each side, pointing along `angle`.
+pub(crate) fn arrow(x: f64, y: f64, angle: f64, length: f64, class: &str) -> Node {
+    let turn = |by: f64, r: f64| {
+        let angle = angle + by;
+        Some((x + r * angle.cos(), y + r * angle.sin()))
+    };
+    let (tip, tail) = (turn(0.0, length), turn(std::f64::consts::PI, length));
+    // The barbs end a little behind the middle.
+    let (left, right) = (turn(1.9, length * 0.5), turn(-1.9, length * 0.5));
+    let d = path::line([tail, tip, None, left, tip, right]);
+    el("path").set("class", class).set("d", d)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
