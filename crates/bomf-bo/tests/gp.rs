@@ -36,11 +36,11 @@ fn golden() {
         let lengthscales = list(&case["lengthscales"]);
         let options = GpOptions {
             kernel: serde_json::from_value(case["kernel"].clone()).unwrap(),
-            lengthscales: if lengthscales.len() == x[0].len() {
+            lengthscales: Some(if lengthscales.len() == x[0].len() {
                 Lengthscales::PerDimension
             } else {
                 Lengthscales::Isotropic
-            },
+            }),
             ..GpOptions::default()
         };
         let hyper = Hyperparameters {
@@ -201,7 +201,7 @@ fn the_identity_metric_is_euclid() {
         GaussianProcess::with_hyperparameters(&x, &y, &options, hyper.clone()).unwrap()
     };
     let plain = fit(GpOptions {
-        lengthscales: Lengthscales::Isotropic,
+        lengthscales: Some(Lengthscales::Isotropic),
         ..GpOptions::default()
     });
     // Any multiple of the identity: a metric's unit does not matter.

@@ -129,8 +129,8 @@ fn two_objectives_on_the_simplex_find_the_edge_between_two_vertices() {
     }
     let found = *search.hypervolume_history().last().unwrap();
     let random = hypervolume(&random, &ref_point).unwrap();
-    // The whole edge: y = (-2 (1-t)^2, -2 t^2), hypervolume 4 - 2/3 * ... by
-    // quadrature 3.333.
+    // The whole edge, y = (-2 (1 - t)^2, -2 t^2), has the hypervolume
+    // integral over t of (2 - 2 t^2) 4 (1 - t) = 10/3.
     assert!(found > 3.2 && found > random + 0.3, "{found} {random}");
     let exact = search
         .front()

@@ -333,7 +333,7 @@ impl Data {
             z: y.iter().map(|y| outcome.apply(*y)).collect(),
             outcome,
             priors: options.priors.unwrap_or_else(|| Priors::scaled(d as f64)),
-            per_dimension: options.lengthscales == Lengthscales::PerDimension
+            per_dimension: options.lengthscales != Some(Lengthscales::Isotropic)
                 && options.metric.is_none(),
             features,
         })

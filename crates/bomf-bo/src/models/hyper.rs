@@ -4,9 +4,10 @@
 //! Bayesian optimization performs great in high dimensions", ICML 2024, section
 //! 4: LogNormal with location `sqrt(2) + ln(d) / 2` and scale `sqrt(3)`, for
 //! inputs in the unit cube: it grows with the diagonal, so that the complexity
-//! a priori does not depend on the dimension. The noise's is the LogNormal
-//! with location -4 and scale 1 that goes with it in BoTorch. All are in units
-//! of standardised outcomes.
+//! a priori does not depend on the dimension. The noise's is wide, location -6
+//! and scale 2 (BoTorch: -4 and 1): it leaves a deterministic function nearly
+//! free of noise at few observations, and a noisy one is told by its data. All
+//! are in units of standardised outcomes.
 
 /// The hyperparameters of a process, in units of inputs and *standardised*
 /// outcomes.
@@ -95,8 +96,8 @@ impl Priors {
                 scale: 1.0,
             }),
             noise: LogNormal {
-                location: -4.0,
-                scale: 1.0,
+                location: -6.0,
+                scale: 2.0,
             },
             min_noise: 1e-6,
             mean_scale: 1.0,

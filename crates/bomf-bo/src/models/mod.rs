@@ -34,8 +34,10 @@ pub enum Lengthscales {
 pub struct GpOptions {
     /// The kernel's shape.
     pub kernel: Kernel,
-    /// One lengthscale or one a coordinate. A metric has one in any case.
-    pub lengthscales: Lengthscales,
+    /// One lengthscale or one a coordinate; `None`: a strategy takes what suits
+    /// its space ([`crate::space::Space::is_symmetric`]), a process by itself
+    /// one a coordinate. A metric has one in any case.
+    pub lengthscales: Option<Lengthscales>,
     /// Distances by `(x - x')' G (x - x')` instead of Euclid's.
     pub metric: Option<Gram>,
     /// Prior densities; `None`: [`Priors::scaled`] with the number of inputs.
@@ -48,10 +50,10 @@ impl Default for GpOptions {
     fn default() -> Self {
         Self {
             kernel: Kernel::Matern52,
-            lengthscales: Lengthscales::PerDimension,
+            lengthscales: None,
             metric: None,
             priors: None,
-            starts: 3,
+            starts: 4,
         }
     }
 }

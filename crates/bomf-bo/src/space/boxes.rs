@@ -273,6 +273,10 @@ impl Space for BoxSpace {
     fn prior_dim(&self) -> f64 {
         self.dim as f64
     }
+
+    fn is_symmetric(&self) -> bool {
+        false
+    }
 }
 
 /// Declares a [`BoxSpace`] parameter by parameter.

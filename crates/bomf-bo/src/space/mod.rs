@@ -59,4 +59,8 @@ pub trait Space {
     /// The dimension that lengthscale priors should take it for: that of the
     /// unit cube whose points are as far apart.
     fn prior_dim(&self) -> f64;
+
+    /// Whether the coordinates are alike in unit and meaning, so that a model
+    /// does well with one lengthscale for all.
+    fn is_symmetric(&self) -> bool;
 }

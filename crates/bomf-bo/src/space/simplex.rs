@@ -137,6 +137,10 @@ impl Space for SimplexSpace {
     fn prior_dim(&self) -> f64 {
         PRIOR_DIM
     }
+
+    fn is_symmetric(&self) -> bool {
+        true
+    }
 }
 
 /// Replaces `v` (shape `n >= 1`, finite) by the nearest point of the simplex.

@@ -4,7 +4,7 @@ use rand::Rng;
 
 use super::trials::Trials;
 use crate::acquisition::analytic::LogEi;
-use crate::models::{GaussianProcess, GpOptions, Hyperparameters, Priors};
+use crate::models::{GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
 use crate::space::BoxSpace;
 use crate::{BoError, Result};
@@ -160,6 +160,9 @@ pub(super) fn check<S: SearchSpace>(
             found: metric.dim(),
             expected: space.dim(),
         });
+    }
+    if space.is_symmetric() && model.lengthscales.is_none() {
+        model.lengthscales = Some(Lengthscales::Isotropic);
     }
     if model.priors.is_none() {
         model.priors = Some(Priors::scaled(space.prior_dim()));
