@@ -57,16 +57,16 @@ pub(super) fn domain(
             .filter_map(|m| values(&m.select))
     };
     let core = Extent::of(front.chain(methods)).or_else(|| Extent::of(members()))?;
-    let room = core.span() * MOST_WIDENING;
-    let allowed = Extent {
-        low: core.low - room,
-        high: core.high + room,
+    let near = |part: f64| {
+        let room = core.span() * part;
+        move |v: &f64| (core.low - room..=core.high + room).contains(v)
     };
-    let more = members().chain(view.reference(o));
-    Some(
-        more.filter(|&v| allowed.contains(v))
-            .fold(core, Extent::with),
-    )
+    let seen = members()
+        .filter(near(MOST_WIDENING))
+        .fold(core, Extent::with);
+    // The reference point lies a little beyond the worst members.
+    let reference = view.reference(o).filter(near(MOST_WIDENING * 1.3));
+    Some(reference.map_or(seen, |v| seen.with(v)))
 }
 
 /// The front alone has to span less than this part of the frame, in one direction

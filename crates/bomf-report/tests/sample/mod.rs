@@ -130,7 +130,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
         let d = objectives
             .iter()
             .find(|o| o.name == chosen)
-            .unwrap()
+            .expect("the chosen one is an objective")
             .direction;
         d.maximised(a[chosen]) > d.maximised(b[chosen])
     };
@@ -378,7 +378,7 @@ fn stage1(dice: &mut Dice, metrics: &[&str]) -> Stage1 {
     let best = trials
         .iter()
         .max_by(|a, b| a.value.unwrap_or(0.0).total_cmp(&b.value.unwrap_or(0.0)))
-        .unwrap();
+        .expect("ten trials");
     let mut chosen: IndexMap<String, Value> = best.parameters.clone();
     chosen.insert("epochs".into(), json!(6.4));
     chosen.insert("schedule".into(), json!("constant with warm-up"));
