@@ -15,4 +15,4 @@ pub mod methods;
 
 pub use error::{FuseError, Result};
 pub use gram::Gram;
-pub use members::{MemberSet, MemberTensor, Segment, Values};
+pub use members::{MappedTensor, MemberSet, MemberTensor, Segment, Values};
