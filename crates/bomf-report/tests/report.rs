@@ -143,7 +143,8 @@ fn members_far_off_are_counted_and_do_not_squash_the_front() {
         .insert("loss".into(), 50.0);
     let html = render(&results);
     assert!(html.contains("Outside the frame: "));
-    assert!(!html.contains(">50</text>"));
+    let svg = render_front_svg(&results, &[]).unwrap();
+    assert!(!svg.contains(">50</text>"));
 }
 
 #[test]
