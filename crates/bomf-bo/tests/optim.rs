@@ -104,10 +104,10 @@ proptest! {
         let mut g = vec![0.0; n];
         f(&found.x, &mut g);
         let multiplier = (0..n).filter(|i| found.x[*i] > 0.0).map(|i| g[i]).fold(f64::INFINITY, f64::min);
-        for i in 0..n {
-            let slack = g[i] - multiplier;
+        for (x, g) in found.x.iter().zip(&g) {
+            let slack = g - multiplier;
             prop_assert!(slack > -1e-3, "{slack}");
-            prop_assert!(found.x[i] == 0.0 || slack < 1e-3, "{} {slack}", found.x[i]);
+            prop_assert!(*x == 0.0 || slack < 1e-3, "{x} {slack}");
         }
     }
 }
