@@ -15,9 +15,6 @@ pub enum Failure {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// Part of a command that is still to come.
-    #[error("bomf {command} is not built yet")]
-    NotBuilt { command: &'static str },
     /// A panic.
     #[error("bomf failed by its own fault")]
     Bug,
@@ -56,7 +53,7 @@ impl Failure {
                 )
                 .into(),
             ),
-            Failure::Write { .. } | Failure::NotBuilt { .. } => None,
+            Failure::Write { .. } => None,
         }
     }
 

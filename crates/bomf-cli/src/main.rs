@@ -6,7 +6,6 @@ mod failure;
 mod interrupt;
 mod output;
 mod progress;
-mod standin;
 mod summary;
 mod table;
 

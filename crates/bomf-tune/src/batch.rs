@@ -56,6 +56,11 @@ impl Sequences {
         &self.ids[self.range(i)]
     }
 
+    /// The segments of the tokens of sequence `i`.
+    pub fn type_ids(&self, i: usize) -> &[u32] {
+        &self.type_ids[self.range(i)]
+    }
+
     /// Where sequence `i` lies among all tokens.
     pub fn range(&self, i: usize) -> Range<usize> {
         self.offsets[i]..self.offsets[i + 1]
@@ -66,7 +71,7 @@ impl Sequences {
     pub fn batch(&self, indices: &[usize]) -> Batch {
         let mut batch = Sequences::default();
         for &i in indices {
-            batch.push(self.ids(i), &self.type_ids[self.range(i)]);
+            batch.push(self.ids(i), self.type_ids(i));
         }
         let first = batch.offsets[..indices.len()].iter().map(|&o| o as u32);
         let outputs = first.collect();

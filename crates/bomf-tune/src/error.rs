@@ -70,6 +70,16 @@ pub enum TuneError {
         /// Size of the embedding table.
         vocab_size: usize,
     },
+    /// A line of a pre-training corpus cannot be used.
+    #[error("{} line {line} {reason}", path.display())]
+    Corpus {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// More layers were to be frozen than leaves something to train.
     #[error("cannot freeze {frozen} layers of a model that has {layers}")]
     Freeze {

@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod models;
 pub mod optim;
 pub mod params;
+pub mod pretrain;
 pub mod tape;
 pub mod tokenize;
 pub mod train;

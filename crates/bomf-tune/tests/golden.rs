@@ -194,13 +194,14 @@ fn check(folder: &str, head: Head) {
             .unwrap()
             .to_f32()
             .unwrap();
+        // A key's bias shifts a whole row of scores, which softmax does not see: its
+        // gradient is nothing but rounding.
+        if is_key_bias(name) {
+            assert!(got.iter().all(|g| g.abs() < 1e-5), "{name}: {got:?}");
+            continue;
+        }
         assert_close(name, &got, &want, TOLERANCE);
-        // A key's bias shifts a whole row of scores: softmax does not see it.
-        let zero = name.ends_with("key.bias") || name.ends_with("k_lin.bias");
-        assert!(
-            zero || got.iter().any(|&g| g != 0.0),
-            "{name} gets no gradient"
-        );
+        assert!(got.iter().any(|&g| g != 0.0), "{name} gets no gradient");
     }
     let steps = json(&dir.join("steps.json"));
     let (losses, norms) = ten_steps(&mut model, &case, steps["lr"].as_f64().unwrap());

@@ -2,7 +2,9 @@
 
 use crate::hub::HubError;
 use crate::recipe::RecipeError;
+use bomf_checkpoint::CheckpointError;
 use bomf_study::StudyError;
+use bomf_tune::TuneError;
 use std::path::PathBuf;
 
 /// An error of the pipeline.
@@ -18,6 +20,73 @@ pub enum Error {
     /// A file of the study could not be written or read.
     #[error(transparent)]
     Study(#[from] StudyError),
+    /// A model could not be loaded, trained or evaluated.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
+    /// A checkpoint could not be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] bomf_checkpoint::CheckpointError),
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(#[from] bomf_tune::data::DataError),
+    /// A metric could not be computed.
+    #[error(transparent)]
+    Metric(#[from] bomf_tune::metrics::MetricError),
+    /// Members could not be fused.
+    #[error(transparent)]
+    Fuse(#[from] bomf_fuse::FuseError),
+    /// The optimiser could not go on.
+    #[error(transparent)]
+    Bo(#[from] bomf_bo::BoError),
+    /// A front could not be measured.
+    #[error(transparent)]
+    Pareto(#[from] bomf_pareto::ParetoError),
+    /// The full run has no value for a hyperparameter that it needs.
+    #[error("`finetune.{missing}` is neither set nor searched")]
+    Untuned {
+        /// Its name.
+        missing: &'static str,
+    },
+    /// Not one trial of stage 1 gave a finite loss.
+    #[error("all {trials} trials of stage 1 failed: no loss stayed finite")]
+    NoTrial {
+        /// How many there were.
+        trials: usize,
+    },
+    /// Not one member gives finite outputs.
+    #[error("no member gives finite outputs on the select split")]
+    NoMember,
+    /// There is nothing to fuse.
+    #[error("{found} checkpoints: fusion needs at least 2")]
+    TooFewMembers {
+        /// How many there are.
+        found: usize,
+    },
+    /// `task.positive_label` is no label of the data.
+    #[error("`task.positive_label` is `{label}`, but the labels are {}", known.join(", "))]
+    UnknownLabel {
+        /// What the recipe says.
+        label: String,
+        /// The labels there are.
+        known: Vec<String>,
+    },
+    /// A split that was asked for has no examples.
+    #[error("the data have no {split} split")]
+    EmptySplit {
+        /// Which.
+        split: &'static str,
+    },
+    /// A model's outputs are not finite.
+    #[error("the model's outputs are not all finite numbers")]
+    NotFinite,
+    /// The thread pool could not be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many; 0 for every core.
+        threads: usize,
+        /// Why.
+        reason: String,
+    },
     /// The output folder holds something already.
     #[error("{} is not empty", path.display())]
     OutputNotEmpty {
@@ -70,7 +139,29 @@ impl Error {
             Error::Output { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another output folder".into())
             }
-            Error::Output { .. } | Error::Interrupted { .. } => None,
+            Error::Tune(error) => error.hint(),
+            Error::Checkpoint(error) => error.hint(),
+            Error::Data(error) => error.hint(),
+            Error::Metric(error) => error.hint(),
+            Error::Fuse(error) => error.hint(),
+            Error::Untuned { missing } => Some(format!(
+                "set `finetune.{missing}` in the recipe, or run `bomf tune` and use its tuned.yaml"
+            )),
+            Error::NoTrial { .. } => {
+                Some("lower the upper end of the learning rate in `stage1.space`".into())
+            }
+            Error::TooFewMembers { .. } => {
+                Some("give several model folders, or a folder of checkpoint-<step> folders".into())
+            }
+            Error::Bo(_)
+            | Error::Pareto(_)
+            | Error::NoMember
+            | Error::NotFinite
+            | Error::EmptySplit { .. }
+            | Error::UnknownLabel { .. }
+            | Error::Threads { .. }
+            | Error::Output { .. }
+            | Error::Interrupted { .. } => None,
         }
     }
 
@@ -81,7 +172,29 @@ impl Error {
             Error::Recipe(_) | Error::OutputNotEmpty { .. } => true,
             Error::Hub(error) => error.is_bad_input(),
             Error::Study(StudyError::Parse { .. } | StudyError::Read { .. }) => true,
-            Error::Study(_) | Error::Output { .. } | Error::Interrupted { .. } => false,
+            Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => !matches!(
+                error,
+                CheckpointError::DiskFull { .. } | CheckpointError::Io { .. }
+            ),
+            Error::Tune(error) => {
+                !matches!(error, TuneError::Diverged { .. } | TuneError::Interrupted)
+            }
+            Error::Data(_)
+            | Error::Fuse(_)
+            | Error::Untuned { .. }
+            | Error::TooFewMembers { .. }
+            | Error::UnknownLabel { .. }
+            | Error::EmptySplit { .. } => true,
+            Error::Study(_)
+            | Error::Metric(_)
+            | Error::NoTrial { .. }
+            | Error::NoMember
+            | Error::NotFinite
+            | Error::Bo(_)
+            | Error::Pareto(_)
+            | Error::Threads { .. }
+            | Error::Output { .. }
+            | Error::Interrupted { .. } => false,
         }
     }
 }

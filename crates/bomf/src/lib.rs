@@ -4,6 +4,7 @@ mod error;
 mod hub;
 mod observer;
 mod output;
+mod pipeline;
 pub mod recipe;
 mod request;
 
@@ -12,6 +13,7 @@ pub use error::Error;
 pub use hub::{HubError, Place, resolve_model};
 pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output, write_recipe};
+pub use pipeline::{bench, eval, finetune, fuse, pretrain, run, tune};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
     BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, PretrainOutcome,

@@ -20,8 +20,8 @@ pub enum Phase {
 
 /// Told of progress; asked whether to go on.
 ///
-/// Calls come from the thread that runs the pipeline, never at once.
-pub trait Observer {
+/// Calls come from one thread, the one that runs the pipeline.
+pub trait Observer: Send {
     /// A phase begins, of about `total` units; a later call for the same phase
     /// corrects the total.
     fn begin(&mut self, phase: Phase, total: u64);

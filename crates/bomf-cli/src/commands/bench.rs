@@ -3,7 +3,6 @@
 use super::Context;
 use crate::args::{BenchArgs, BenchMode};
 use crate::failure::Failure;
-use crate::standin as pipeline;
 use bomf::BenchRequest;
 
 pub fn command(args: BenchArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -19,7 +18,7 @@ pub fn command(args: BenchArgs, context: &mut Context<'_>) -> Result<(), Failure
         seed: context.global.seed.unwrap_or(0),
         threads: context.global.threads,
     };
-    let outcome = pipeline::bench(&request, &mut context.progress)?;
+    let outcome = bomf::bench(&request, &mut context.progress)?;
     context.tell(&outcome, |outcome| {
         format!(
             "{:.1} samples/s ({} samples in {:.2} s), peak_rss_mb {:.0}",

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::args::{EvalArgs, Split};
 use crate::failure::Failure;
-use crate::{standin as pipeline, summary};
+use crate::summary;
 use bomf::EvalRequest;
 
 pub fn command(args: EvalArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -19,6 +19,6 @@ pub fn command(args: EvalArgs, context: &mut Context<'_>) -> Result<(), Failure>
         predictions: args.predictions,
         threads: context.global.threads,
     };
-    let scores = pipeline::eval(&request, &mut context.progress)?;
+    let scores = bomf::eval(&request, &mut context.progress)?;
     context.tell(&scores, summary::scores)
 }

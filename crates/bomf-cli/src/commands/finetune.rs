@@ -3,7 +3,7 @@
 use super::Context;
 use crate::args::FinetuneArgs;
 use crate::failure::Failure;
-use crate::{standin as pipeline, summary};
+use crate::summary;
 use bomf::recipe::{HyperValue, Hyperparameter};
 
 pub fn command(args: FinetuneArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -16,6 +16,6 @@ pub fn command(args: FinetuneArgs, context: &mut Context<'_>) -> Result<(), Fail
         let value = HyperValue::Int(batch_size);
         request.recipe.fix(Hyperparameter::BatchSize, &value)?;
     }
-    let finetune = pipeline::finetune(&request, &mut context.progress)?;
+    let finetune = bomf::finetune(&request, &mut context.progress)?;
     context.tell(&finetune, summary::finetune)
 }

@@ -3,7 +3,6 @@
 use super::{Context, run};
 use crate::args::FuseArgs;
 use crate::failure::Failure;
-use crate::standin as pipeline;
 use bomf::FuseRequest;
 
 pub fn command(args: FuseArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -15,6 +14,6 @@ pub fn command(args: FuseArgs, context: &mut Context<'_>) -> Result<(), Failure>
         threads: context.global.threads,
         overwrite: args.target.overwrite,
     };
-    let results = pipeline::fuse(&request, &mut context.progress)?;
+    let results = bomf::fuse(&request, &mut context.progress)?;
     run::tell(&request.out, &results, context)
 }

@@ -3,7 +3,6 @@
 use super::Context;
 use crate::args::{Dtype, PretrainArgs};
 use crate::failure::Failure;
-use crate::standin as pipeline;
 use bomf::PretrainRequest;
 
 pub fn command(args: PretrainArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -27,7 +26,7 @@ pub fn command(args: PretrainArgs, context: &mut Context<'_>) -> Result<(), Fail
         threads: context.global.threads,
         overwrite: args.target.overwrite,
     };
-    let outcome = pipeline::pretrain(&request, &mut context.progress)?;
+    let outcome = bomf::pretrain(&request, &mut context.progress)?;
     context.tell(&outcome, |outcome| {
         format!(
             "{} parameters, {} steps in {:.0} s, masked-token loss {:.3}\n{}",

@@ -3,7 +3,7 @@
 use super::{Context, report};
 use crate::args::RunArgs;
 use crate::failure::Failure;
-use crate::{standin as pipeline, summary};
+use crate::summary;
 use bomf::RunRequest;
 use bomf::study::Results;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub fn command(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> 
 
 /// Runs, writes the report, tells the outcome.
 pub fn run(request: &RunRequest, context: &mut Context<'_>) -> Result<(), Failure> {
-    let results = pipeline::run(request, &mut context.progress)?;
+    let results = bomf::run(request, &mut context.progress)?;
     tell(&request.out, &results, context)
 }
 

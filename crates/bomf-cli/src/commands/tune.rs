@@ -3,10 +3,10 @@
 use super::Context;
 use crate::args::TuneArgs;
 use crate::failure::Failure;
-use crate::{standin as pipeline, summary};
+use crate::summary;
 
 pub fn command(args: TuneArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     let request = context.run_request(args.source, args.target)?;
-    let stage1 = pipeline::tune(&request, &mut context.progress)?;
+    let stage1 = bomf::tune(&request, &mut context.progress)?;
     context.tell(&stage1, summary::stage1)
 }

@@ -61,7 +61,7 @@ impl Embeddings {
             (self.types, batch.type_ids.clone()),
         ]);
         let normed = tape.layer_norm(&sum, None, 0.0, self.norm, c.layer_norm_eps);
-        tape.dropout(&normed, c.hidden_dropout)
+        tape.dropout(&normed, c.dropout.hidden)
     }
 }
 
@@ -153,7 +153,7 @@ impl Architecture for Bert {
             BertHead::Classifier { pooler, classifier } => {
                 let dense = tape.linear(x, pooler.0, pooler.1);
                 let pooled = tape.activation(&dense, Activation::Tanh);
-                let pooled = tape.dropout(&pooled, c.classifier_dropout);
+                let pooled = tape.dropout(&pooled, c.dropout.classifier);
                 tape.linear(&pooled, classifier.0, classifier.1)
             }
             BertHead::MaskedLm {

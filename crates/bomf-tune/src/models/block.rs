@@ -106,12 +106,12 @@ impl Block {
         let q = tape.linear(&x_out, self.query.weight, self.query.bias);
         let kv = tape.linear(x, self.key_value.weight, self.key_value.bias);
         let offsets = (q_offsets, &batch.offsets);
-        let context = tape.attention(&q, &kv, offsets, c.num_heads, c.attention_dropout);
+        let context = tape.attention(&q, &kv, offsets, c.num_heads, c.dropout.attention);
         drop((q, kv));
         let attended = tape.linear(&context, self.output.weight, self.output.bias);
         drop(context);
         let affine = (self.attention_norm.weight, self.attention_norm.bias);
-        let rate = c.hidden_dropout;
+        let rate = c.dropout.hidden;
         let a = tape.layer_norm(&attended, Some(&x_out), rate, affine, c.layer_norm_eps);
         drop((attended, x_out));
         let u = tape.linear(&a, self.up.weight, self.up.bias);

@@ -16,6 +16,28 @@ pub enum ModelType {
     DistilBert,
 }
 
+/// Dropout rates of training, each in [0, 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// On hidden states.
+    pub hidden: f32,
+    /// On attention probabilities.
+    pub attention: f32,
+    /// Before the classifier.
+    pub classifier: f32,
+}
+
+impl Dropout {
+    /// One rate everywhere.
+    pub fn uniform(rate: f32) -> Self {
+        Dropout {
+            hidden: rate,
+            attention: rate,
+            classifier: rate,
+        }
+    }
+}
+
 /// Sizes and rates of an encoder, whatever its architecture calls them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -39,12 +61,8 @@ pub struct Config {
     pub type_vocab_size: usize,
     /// ε of the layer norms.
     pub layer_norm_eps: f32,
-    /// Dropout on hidden states.
-    pub hidden_dropout: f32,
-    /// Dropout on attention probabilities.
-    pub attention_dropout: f32,
-    /// Dropout before the classifier.
-    pub classifier_dropout: f32,
+    /// Dropout rates of training.
+    pub dropout: Dropout,
     /// Standard deviation of newly initialised weights.
     pub initializer_range: f32,
     /// The padding token; RoBERTa counts positions from it.
@@ -167,15 +185,17 @@ impl Config {
                 max_positions: fields.positive("max_position_embeddings")?,
                 type_vocab_size: 0,
                 layer_norm_eps: 1e-12,
-                hidden_dropout: fields.rate("dropout", 0.1)?,
-                attention_dropout: fields.rate("attention_dropout", 0.1)?,
-                classifier_dropout: fields.rate("seq_classif_dropout", 0.2)?,
+                dropout: Dropout {
+                    hidden: fields.rate("dropout", 0.1)?,
+                    attention: fields.rate("attention_dropout", 0.1)?,
+                    classifier: fields.rate("seq_classif_dropout", 0.2)?,
+                },
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(0))?,
                 raw: Map::new(),
             }
         } else {
-            let hidden_dropout = fields.rate("hidden_dropout_prob", 0.1)?;
+            let hidden = fields.rate("hidden_dropout_prob", 0.1)?;
             let pad = if model_type == ModelType::Bert { 0 } else { 1 };
             Config {
                 model_type,
@@ -188,9 +208,11 @@ impl Config {
                 max_positions: fields.positive("max_position_embeddings")?,
                 type_vocab_size: fields.size("type_vocab_size", Some(2))?,
                 layer_norm_eps: fields.float("layer_norm_eps", 1e-12)?,
-                hidden_dropout,
-                attention_dropout: fields.rate("attention_probs_dropout_prob", 0.1)?,
-                classifier_dropout: fields.rate("classifier_dropout", hidden_dropout)?,
+                dropout: Dropout {
+                    hidden,
+                    attention: fields.rate("attention_probs_dropout_prob", 0.1)?,
+                    classifier: fields.rate("classifier_dropout", hidden)?,
+                },
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(pad))?,
                 raw: Map::new(),
@@ -220,12 +242,5 @@ impl Config {
     /// The most tokens a sequence can have.
     pub fn max_length(&self) -> usize {
         self.max_positions.saturating_sub(self.first_position())
-    }
-
-    /// Sets every dropout rate.
-    pub fn set_dropout(&mut self, rate: f32) {
-        self.hidden_dropout = rate;
-        self.attention_dropout = rate;
-        self.classifier_dropout = rate;
     }
 }

@@ -66,7 +66,7 @@ impl Architecture for DistilBert {
             (self.positions, batch.positions.clone()),
         ]);
         let normed = tape.layer_norm(&sum, None, 0.0, self.norm, c.layer_norm_eps);
-        tape.dropout(&normed, c.hidden_dropout)
+        tape.dropout(&normed, c.dropout.hidden)
     }
 
     fn blocks(&self) -> &[Block] {
@@ -76,7 +76,7 @@ impl Architecture for DistilBert {
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
         let dense = tape.linear(x, self.pre_classifier.0, self.pre_classifier.1);
         let dense = tape.activation(&dense, Activation::Relu);
-        let dense = tape.dropout(&dense, c.classifier_dropout);
+        let dense = tape.dropout(&dense, c.dropout.classifier);
         tape.linear(&dense, self.classifier.0, self.classifier.1)
     }
 }

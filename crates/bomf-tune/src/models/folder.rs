@@ -3,7 +3,7 @@
 
 use super::{Config, Head, Network};
 use crate::TuneError;
-use crate::params::Layout;
+use crate::params::{Entry, Layout};
 use bomf_checkpoint::{
     Checkpoint, Dtype, FolderWriter, ModelLayout, TensorData, TensorRef, TensorSpec,
 };
@@ -95,6 +95,15 @@ impl<'a> Names<'a> {
     }
 }
 
+fn shape_error(tensor: &TensorRef<'_>, dir: &Path, entry: &Entry) -> TuneError {
+    TuneError::Shape {
+        name: tensor.name().into(),
+        path: dir.into(),
+        found: tensor.shape().to_vec(),
+        expected: entry.shape.clone(),
+    }
+}
+
 impl Model {
     /// Reads the model in `dir`. Parameters of the head that the checkpoint lacks
     /// are initialised from `rng`.
@@ -154,12 +163,7 @@ impl Network {
                     report.initialised.push(name.to_string());
                 }
                 (Some(tensor), _) => {
-                    return Err(TuneError::Shape {
-                        name: tensor.name().into(),
-                        path: dir.into(),
-                        found: tensor.shape().to_vec(),
-                        expected: entry.shape.clone(),
-                    });
+                    return Err(shape_error(&tensor, dir, entry));
                 }
                 (None, _) => {
                     return Err(TuneError::MissingTensor {
@@ -175,6 +179,30 @@ impl Network {
             .map(String::from)
             .collect();
         Ok(report)
+    }
+
+    /// The tensors of every parameter in `checkpoint`, in the layout's order; `dir` is
+    /// for the errors.
+    ///
+    /// # Errors
+    /// [`TuneError::MissingTensor`] or [`TuneError::Shape`].
+    pub fn tensors<'a>(
+        &self,
+        checkpoint: &'a Checkpoint,
+        dir: &Path,
+    ) -> Result<Vec<TensorRef<'a>>, TuneError> {
+        let names = Names::new(checkpoint, self.config());
+        self.layout()
+            .entries()
+            .map(|(name, entry)| match names.find(name) {
+                Some(tensor) if tensor.shape() == entry.shape => Ok(tensor),
+                Some(tensor) => Err(shape_error(&tensor, dir, entry)),
+                None => Err(TuneError::MissingTensor {
+                    name: name.into(),
+                    path: dir.into(),
+                }),
+            })
+            .collect()
     }
 
     /// Writes `params` as a model folder: `model.safetensors`, `config.json`, and

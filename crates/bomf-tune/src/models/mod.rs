@@ -8,7 +8,7 @@ mod distilbert;
 mod folder;
 mod roberta;
 
-pub use config::{Config, ModelType};
+pub use config::{Config, Dropout, ModelType};
 pub use folder::{LabelNames, LoadReport, Model};
 
 use crate::TuneError;
@@ -86,9 +86,9 @@ impl Network {
         &self.config
     }
 
-    /// Sets every dropout rate of training.
-    pub fn set_dropout(&mut self, rate: f32) {
-        self.config.set_dropout(rate);
+    /// Sets the dropout rates of training.
+    pub fn set_dropout(&mut self, dropout: Dropout) {
+        self.config.dropout = dropout;
     }
 
     /// What is on top.

@@ -52,10 +52,10 @@ impl Architecture for Roberta {
     }
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
-        let x = tape.dropout(x, c.classifier_dropout);
+        let x = tape.dropout(x, c.dropout.classifier);
         let dense = tape.linear(&x, self.dense.0, self.dense.1);
         let dense = tape.activation(&dense, Activation::Tanh);
-        let dense = tape.dropout(&dense, c.classifier_dropout);
+        let dense = tape.dropout(&dense, c.dropout.classifier);
         tape.linear(&dense, self.out_proj.0, self.out_proj.1)
     }
 }

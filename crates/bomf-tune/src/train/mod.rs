@@ -1,12 +1,14 @@
 //! Training and evaluation.
 
 mod evaluator;
+mod finetune;
 mod frozen;
 mod trainer;
 
 pub use evaluator::outputs;
+pub use finetune::FineTuning;
 pub use frozen::FrozenStates;
-pub use trainer::{Control, TrainObserver, TrainOptions, TrainPoint, Trained, train};
+pub use trainer::{Control, Objective, TrainObserver, TrainOptions, TrainPoint, Trained, train};
 
 use crate::batch::Sequences;
 use crate::data::Labels;

@@ -1,14 +1,12 @@
 //! The training loop: epochs of shuffled batches without padding, accumulation,
 //! clipping, AdamW, a schedule; observed, and stopped, from outside.
 
-use super::{EncodedSplit, FrozenStates};
 use crate::TuneError;
-use crate::data::Labels;
-use crate::models::Model;
+use crate::models::{Model, Network};
 use crate::optim::{AdamW, AdamWOptions, Schedule};
-use crate::tape::{Gradients, Tape, Workspace};
+use crate::tape::{Gradients, Workspace};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// How a run goes.
@@ -82,6 +80,29 @@ pub trait TrainObserver {
     fn after_step(&mut self, point: TrainPoint, model: &Model) -> Result<Control, Self::Error>;
 }
 
+/// What is learned: examples by number, and the loss on some of them.
+pub trait Objective {
+    /// How many examples there are.
+    fn num_examples(&self) -> usize;
+
+    /// The first parameter to train; those before it are frozen.
+    ///
+    /// # Errors
+    /// Where the network has no such part.
+    fn first_trainable(&self, network: &Network) -> Result<usize, TuneError>;
+
+    /// Adds to `gradients` those of the loss summed over the examples `indices`;
+    /// returns that sum and the number of terms in it.
+    fn accumulate(
+        &self,
+        model: &Model,
+        gradients: &mut Gradients,
+        indices: &[usize],
+        rng: &mut ChaCha8Rng,
+        workspace: &Workspace,
+    ) -> (f64, usize);
+}
+
 /// What a run was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trained {
@@ -91,22 +112,18 @@ pub struct Trained {
     pub examples: u64,
 }
 
-/// Trains the model's parameters above the frozen layers on `split`.
-///
-/// `frozen` holds the split's hidden states where lower layers are frozen, else
-/// [`FrozenStates::none`].
+/// Trains `model` on `objective`.
 ///
 /// # Errors
 /// [`TuneError::Empty`], [`TuneError::Freeze`], [`TuneError::Diverged`] where the
 /// loss or the gradient is no longer finite, and the observer's own.
 pub fn train<O: TrainObserver>(
     model: &mut Model,
-    split: &EncodedSplit,
-    frozen: &FrozenStates,
+    objective: &impl Objective,
     options: &TrainOptions,
     observer: &mut O,
 ) -> Result<Trained, O::Error> {
-    let examples = split.sequences.len();
+    let examples = objective.num_examples();
     if examples == 0 {
         return Err(TuneError::Empty {
             split: "train".into(),
@@ -114,7 +131,7 @@ pub fn train<O: TrainObserver>(
         .into());
     }
     let layout = model.network.layout();
-    let first = model.network.first_trainable(frozen.layers())?;
+    let first = objective.first_trainable(&model.network)?;
     let mut optimiser = AdamW::new(layout, first, options.adamw);
     let mut gradients = Gradients::zeros(first, layout.len());
     let workspace = Workspace::default();
@@ -130,30 +147,14 @@ pub fn train<O: TrainObserver>(
         order.shuffle(&mut rng);
         for indices in order.chunks(options.batch_size * options.gradient_accumulation_steps) {
             gradients.values.fill(0.0);
-            let mut loss = 0.0;
+            let (mut loss, mut terms) = (0.0, 0);
             for indices in indices.chunks(options.batch_size) {
-                let batch = split.sequences.batch(indices);
-                let seed = rng.random();
-                let params = &model.params;
-                let mut tape = Tape::training(params, &mut gradients, Some(seed), &workspace);
-                let sequences = &split.sequences;
-                let network = &model.network;
-                let logits =
-                    frozen.forward(network, &mut tape, sequences, indices, &batch, &workspace);
-                loss += match &split.labels {
-                    Labels::Class(ids) => {
-                        let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
-                        tape.cross_entropy(&logits, &labels, 1.0)
-                    }
-                    Labels::Value(values) => {
-                        let targets: Vec<f32> = indices.iter().map(|&i| values[i]).collect();
-                        tape.squared_error(&logits, &targets, 1.0)
-                    }
-                };
-                drop(logits);
-                tape.backward();
+                let (sum, count) =
+                    objective.accumulate(model, &mut gradients, indices, &mut rng, &workspace);
+                loss += sum;
+                terms += count;
             }
-            let scale = 1.0 / indices.len() as f64;
+            let scale = 1.0 / terms.max(1) as f64;
             let loss = loss * scale;
             let factor = options.schedule.factor(done.steps, steps, warmup);
             let lr = options.learning_rate * factor;

@@ -17,8 +17,9 @@ pub struct Task {
     /// The objective by which checkpoints, soups and the front's point are chosen;
     /// `None` takes the first metric.
     pub choose_by: Option<Optimised>,
-    /// The label that counts as positive for `f1`; `None` takes the one with
-    /// index 1.
+    /// The label that counts as positive for `f1`; `None` guesses by
+    /// the labels' names (`yes` rather than `no`, `equivalent` rather than
+    /// `not_equivalent`), else takes the one with index 1.
     pub positive_label: Option<String>,
     /// The labels in the order of their indices; `None` takes those of the model's
     /// `config.json` where they match, and otherwise sorts them.

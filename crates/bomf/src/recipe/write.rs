@@ -59,7 +59,7 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "positive_label",
         optional_text(&task.positive_label),
-        "for f1; null: the label with index 1",
+        "for f1; null: guessed by the labels' names, else the one with index 1",
     );
     out.field(
         "labels",

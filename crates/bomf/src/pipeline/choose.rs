@@ -1,0 +1,76 @@
+//! The rules that take one point from the Pareto front.
+
+use super::mixtures::Mixtures;
+use super::stage2::Evaluated;
+use crate::Error;
+use crate::recipe::Choose;
+use rand_chacha::ChaCha8Rng;
+
+/// The place in `front` (indices into `all`, by falling chosen objective) that the
+/// rule takes.
+pub(super) fn choose(
+    rule: Choose,
+    all: &[Evaluated],
+    front: &[usize],
+    mixtures: &mut Mixtures<'_>,
+    rng: &mut ChaCha8Rng,
+) -> Result<usize, Error> {
+    let scorer = mixtures.scorer;
+    let y: Vec<Vec<f64>> = front
+        .iter()
+        .map(|&i| scorer.maximised(&all[i].scores))
+        .collect();
+    let by = |value: &dyn Fn(&[f64]) -> f64| {
+        let places = 0..y.len();
+        places
+            .max_by(|&a, &b| {
+                // Equal values: the lower loss, then the earlier place.
+                let key = |i: usize| (value(&y[i]), y[i][0]);
+                let (a_key, b_key) = (key(a), key(b));
+                a_key
+                    .0
+                    .total_cmp(&b_key.0)
+                    .then(a_key.1.total_cmp(&b_key.1))
+                    .then(b.cmp(&a))
+            })
+            .unwrap_or(0)
+    };
+    Ok(match rule {
+        Choose::BestMetric => by(&|y| y[scorer.chosen]),
+        Choose::OneStandardError => {
+            let best = by(&|y| y[scorer.chosen]);
+            let outputs = mixtures.outputs(&all[front[best]].weights, mixtures.select)?;
+            let error = scorer.chosen_std_error(&outputs, &mixtures.select.labels, rng)?;
+            let enough = y[best][scorer.chosen] - error;
+            by(&|y| {
+                if y[scorer.chosen] >= enough {
+                    y[0]
+                } else {
+                    f64::NEG_INFINITY
+                }
+            })
+        }
+        Choose::Knee => bomf_pareto::knee(&y)?.unwrap_or(0),
+        Choose::Weights => {
+            let weights = scorer
+                .weights
+                .clone()
+                .unwrap_or_else(|| vec![1.0; y[0].len()]);
+            let range = |j: usize| {
+                let column = || y.iter().map(|y| y[j]);
+                let (low, high) = (
+                    column().fold(f64::INFINITY, f64::min),
+                    column().fold(f64::NEG_INFINITY, f64::max),
+                );
+                (low, (high - low).max(f64::MIN_POSITIVE))
+            };
+            let ranges: Vec<(f64, f64)> = (0..weights.len()).map(range).collect();
+            by(&|y| {
+                let terms = y.iter().zip(&ranges).zip(&weights);
+                terms
+                    .map(|((y, (low, range)), weight)| weight * (y - low) / range)
+                    .sum()
+            })
+        }
+    })
+}

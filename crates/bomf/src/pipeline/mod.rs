@@ -1,0 +1,73 @@
+//! The work behind each command.
+//!
+//! Data flows one way: [`task`] reads the data, [`stage1`] finds the
+//! hyperparameters, [`trajectory`] fine-tunes and gathers members, [`members`] opens
+//! them, [`stage2`] searches the weights through [`mixtures`], [`choose`] takes a
+//! point of the front, [`finish`] reports and writes.
+
+mod bench;
+mod choose;
+mod eval;
+mod finish;
+mod fuse;
+mod members;
+mod mixtures;
+mod pretrain;
+mod run;
+mod scorer;
+mod seeds;
+mod stage1;
+mod stage2;
+mod task;
+mod training;
+mod trajectory;
+
+pub use bench::bench;
+pub use eval::eval;
+pub use fuse::fuse;
+pub use pretrain::pretrain;
+pub use run::{finetune, run, tune};
+
+use crate::Error;
+use crate::recipe::Finetune;
+
+/// Runs `work` on a pool of `threads` threads; 0 takes every core.
+fn in_pool<T: Send>(
+    threads: usize,
+    work: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|source| Error::Threads {
+            threads,
+            reason: source.to_string(),
+        })?
+        .install(work)
+}
+
+/// Threads of the pool that this runs on.
+fn threads() -> usize {
+    rayon::current_num_threads()
+}
+
+/// What the full run still needs.
+fn untuned(choices: &Finetune) -> Error {
+    let missing = match choices.learning_rate {
+        None => "learning_rate",
+        Some(_) => "batch_size",
+    };
+    Error::Untuned { missing }
+}
+
+/// Largest resident memory of the process, in units of 10^6 bytes; 0 where the
+/// system does not say (Linux does).
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse::<f64>().ok());
+    kib.unwrap_or(0.0) * 1024.0 / 1e6
+}

@@ -1,0 +1,209 @@
+//! Outputs of a model to scores: the loss and the recipe's metrics, in the order of
+//! the objectives, with their bootstrap intervals.
+
+use crate::Error;
+use crate::recipe::{self, Recipe, TaskKind};
+use bomf_study::{Direction, Objective, Scores};
+use bomf_tune::data::{Dataset, Labels, positive_class};
+use bomf_tune::metrics::bootstrap::{
+    BootstrapOptions, PairedDifference, bootstrap, bootstrap_mean, paired_bootstrap,
+    paired_bootstrap_mean,
+};
+use bomf_tune::metrics::{self, Metric, Predictions};
+use indexmap::IndexMap;
+use rand_chacha::ChaCha8Rng;
+
+/// Scores outputs of one task.
+#[derive(Debug)]
+pub(super) struct Scorer {
+    /// Loss first, then the metrics.
+    pub objectives: Vec<Objective>,
+    metrics: Vec<Metric>,
+    /// Index of the objective by which models are chosen.
+    pub chosen: usize,
+    /// Weights of the objectives for the `weights` rule.
+    pub weights: Option<Vec<f64>>,
+    /// Reference point that the recipe sets, in the objectives' own directions.
+    pub ref_point: Option<Vec<f64>>,
+    /// Outputs a model gives for an example.
+    outputs: usize,
+}
+
+impl Scorer {
+    pub fn new(recipe: &Recipe, kind: TaskKind, dataset: &Dataset) -> Result<Self, Error> {
+        let wanted = recipe.objectives(kind)?;
+        let positive = match &recipe.task.positive_label {
+            Some(label) => {
+                let names = &dataset.label_names;
+                let place = names.iter().position(|name| name == label);
+                place.ok_or_else(|| Error::UnknownLabel {
+                    label: label.clone(),
+                    known: names.clone(),
+                })? as u32
+            }
+            None => positive_class(&dataset.label_names),
+        };
+        let metrics: Vec<Metric> = wanted
+            .metrics
+            .iter()
+            .map(|metric| match metric {
+                recipe::Metric::Accuracy => Metric::Accuracy,
+                recipe::Metric::F1 => Metric::F1 { positive },
+                recipe::Metric::F1Macro => Metric::F1Macro,
+                recipe::Metric::Matthews => Metric::Matthews,
+                recipe::Metric::Pearson => Metric::Pearson,
+                recipe::Metric::Spearman => Metric::Spearman,
+                recipe::Metric::Mse => Metric::Mse,
+            })
+            .collect();
+        let objective = |name: &str, direction| Objective {
+            name: name.into(),
+            direction,
+        };
+        let mut objectives = vec![objective("loss", Direction::Minimize)];
+        for metric in &metrics {
+            let direction = match metric.direction() {
+                metrics::Direction::Maximize => Direction::Maximize,
+                metrics::Direction::Minimize => Direction::Minimize,
+            };
+            objectives.push(objective(metric.name(), direction));
+        }
+        let name = wanted.choose_by.as_str();
+        let chosen = objectives.iter().position(|o| o.name == name).unwrap_or(0);
+        Ok(Scorer {
+            objectives,
+            metrics,
+            chosen,
+            weights: wanted.weights,
+            ref_point: wanted.ref_point,
+            outputs: dataset.num_outputs(),
+        })
+    }
+
+    fn predictions<'a>(&self, outputs: &'a [f32], labels: &Labels) -> Predictions<'a> {
+        match labels {
+            Labels::Class(_) => Predictions::Logits {
+                values: outputs,
+                classes: self.outputs,
+            },
+            Labels::Value(_) => Predictions::Values(outputs),
+        }
+    }
+
+    fn losses(&self, outputs: &[f32], labels: &Labels) -> Result<Vec<f64>, Error> {
+        Ok(match labels {
+            Labels::Class(ids) => metrics::cross_entropy_per_example(outputs, self.outputs, ids)?,
+            Labels::Value(values) => metrics::squared_errors(outputs, values)?,
+        })
+    }
+
+    /// Loss and metrics of `outputs` over the whole split; `None` where an output or
+    /// the loss is not finite.
+    pub fn scores(&self, outputs: &[f32], labels: &Labels) -> Result<Option<Scores>, Error> {
+        if outputs.iter().any(|v| !v.is_finite()) {
+            return Ok(None);
+        }
+        let losses = self.losses(outputs, labels)?;
+        let mut scores = Scores::new();
+        scores.insert(
+            "loss".into(),
+            losses.iter().sum::<f64>() / losses.len() as f64,
+        );
+        let predictions = self.predictions(outputs, labels);
+        for metric in &self.metrics {
+            scores.insert(metric.name().into(), metric.compute(&predictions, labels)?);
+        }
+        Ok(scores.values().all(|v| v.is_finite()).then_some(scores))
+    }
+
+    /// The scores as numbers of which more is better, in the order of the objectives.
+    pub fn maximised(&self, scores: &Scores) -> Vec<f64> {
+        let value = |o: &Objective| {
+            o.direction
+                .maximised(scores.get(&o.name).copied().unwrap_or(f64::NAN))
+        };
+        self.objectives.iter().map(value).collect()
+    }
+
+    /// The chosen objective, more being better.
+    pub fn chosen_value(&self, scores: &Scores) -> f64 {
+        self.maximised(scores)[self.chosen]
+    }
+
+    /// Whether `a` is better than `b`: by the chosen objective, then by the loss.
+    pub fn better(&self, a: &Scores, b: &Scores) -> bool {
+        let key = |s: &Scores| (self.chosen_value(s), self.maximised(s)[0]);
+        key(a) > key(b)
+    }
+
+    /// What stage 1 maximises: the sum of the metrics, or the loss where it is the
+    /// chosen objective.
+    pub fn stage1_value(&self, scores: &Scores) -> f64 {
+        match self.chosen {
+            0 => self.maximised(scores)[0],
+            _ => self.maximised(scores)[1..].iter().sum(),
+        }
+    }
+
+    /// 95 % bootstrap interval of every score.
+    pub fn intervals(
+        &self,
+        outputs: &[f32],
+        labels: &Labels,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<IndexMap<String, [f64; 2]>, Error> {
+        let options = BootstrapOptions::default();
+        let losses = self.losses(outputs, labels)?;
+        let loss = bootstrap_mean(&losses, &options, rng)?;
+        let mut intervals = IndexMap::from([("loss".to_string(), [loss.low, loss.high])]);
+        let predictions = self.predictions(outputs, labels);
+        for metric in &self.metrics {
+            let interval = bootstrap(*metric, &predictions, labels, &options, rng)?;
+            intervals.insert(metric.name().into(), [interval.low, interval.high]);
+        }
+        Ok(intervals)
+    }
+
+    /// Bootstrap standard error of the chosen objective.
+    pub fn chosen_std_error(
+        &self,
+        outputs: &[f32],
+        labels: &Labels,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<f64, Error> {
+        let options = BootstrapOptions::default();
+        let interval = match self.chosen.checked_sub(1) {
+            None => bootstrap_mean(&self.losses(outputs, labels)?, &options, rng)?,
+            Some(metric) => {
+                let predictions = self.predictions(outputs, labels);
+                bootstrap(self.metrics[metric], &predictions, labels, &options, rng)?
+            }
+        };
+        Ok(interval.std_error)
+    }
+
+    /// `first - second` of every score with its 95 % paired bootstrap interval:
+    /// [difference, low, high].
+    pub fn differences(
+        &self,
+        first: &[f32],
+        second: &[f32],
+        labels: &Labels,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<IndexMap<String, [f64; 3]>, Error> {
+        let options = BootstrapOptions::default();
+        let triple = |d: PairedDifference| [d.interval.estimate, d.interval.low, d.interval.high];
+        let (a, b) = (self.losses(first, labels)?, self.losses(second, labels)?);
+        let loss = paired_bootstrap_mean(&a, &b, &options, rng)?;
+        let mut differences = IndexMap::from([("loss".to_string(), triple(loss))]);
+        let (a, b) = (
+            self.predictions(first, labels),
+            self.predictions(second, labels),
+        );
+        for metric in &self.metrics {
+            let difference = paired_bootstrap(*metric, &a, &b, labels, &options, rng)?;
+            differences.insert(metric.name().into(), triple(difference));
+        }
+        Ok(differences)
+    }
+}

@@ -1,0 +1,125 @@
+//! The task of a run: its data tokenised, its labels ordered, its scorer.
+
+use super::scorer::Scorer;
+use crate::recipe::{Recipe, TaskKind};
+use crate::{Error, Observer};
+use bomf_study::Splits;
+use bomf_tune::data::{self, DataOptions, Dataset, read_dataset};
+use bomf_tune::models::{Config, LabelNames};
+use bomf_tune::tokenize::TextTokenizer;
+use bomf_tune::train::EncodedSplit;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Everything about the data that a command needs.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub name: String,
+    pub kind: TaskKind,
+    pub labels: LabelNames,
+    pub scorer: Scorer,
+    pub train: EncodedSplit,
+    pub select: EncodedSplit,
+    pub report: EncodedSplit,
+    /// What was guessed, carved off or looks odd.
+    pub notes: Vec<String>,
+}
+
+impl Task {
+    /// Reads and tokenises the data in `dir` for the model in `model_dir`.
+    pub fn load(
+        dir: &Path,
+        model_dir: &Path,
+        config: &Config,
+        recipe: &Recipe,
+        allow_no_train: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let dataset = read(dir, config, recipe, allow_no_train)?;
+        let kind = match dataset.task {
+            data::Task::Classification => TaskKind::Classification,
+            data::Task::Regression => TaskKind::Regression,
+        };
+        let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
+        let encode = |split: &data::Split| -> Result<EncodedSplit, Error> {
+            let texts = split
+                .texts
+                .iter()
+                .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
+            let sequences = tokenizer.encode(texts)?;
+            Ok(EncodedSplit {
+                sequences,
+                labels: split.labels.clone(),
+            })
+        };
+        let folder = dir.canonicalize().ok();
+        let folder = folder
+            .as_deref()
+            .and_then(Path::file_name)
+            .map(|n| n.to_string_lossy());
+        let named = recipe.task.name.clone();
+        let task = Task {
+            name: named
+                .or(folder.map(String::from))
+                .unwrap_or_else(|| "task".into()),
+            kind,
+            labels: match kind {
+                TaskKind::Classification => LabelNames::Classes(dataset.label_names.clone()),
+                TaskKind::Regression => LabelNames::Regression,
+            },
+            scorer: Scorer::new(recipe, kind, &dataset)?,
+            train: encode(&dataset.train)?,
+            select: encode(&dataset.validation)?,
+            report: encode(&dataset.test)?,
+            notes: dataset.notes,
+        };
+        for note in &task.notes {
+            observer.note(note);
+        }
+        Ok(task)
+    }
+
+    pub fn splits(&self) -> Splits {
+        Splits {
+            train: self.train.sequences.len(),
+            select: self.select.sequences.len(),
+            report: self.report.sequences.len(),
+        }
+    }
+}
+
+/// Reads the data; the classes are numbered as the recipe says, else as the model
+/// does if it knows the same ones, else in their natural order.
+fn read(
+    dir: &Path,
+    config: &Config,
+    recipe: &Recipe,
+    allow_no_train: bool,
+) -> Result<Dataset, Error> {
+    let columns = &recipe.task.columns;
+    let mut options = DataOptions {
+        text: columns.text.clone(),
+        text_pair: columns.text_pair.clone(),
+        label: columns.label.clone(),
+        task: recipe.task.kind.map(|kind| match kind {
+            TaskKind::Classification => data::Task::Classification,
+            TaskKind::Regression => data::Task::Regression,
+        }),
+        label_names: recipe.task.labels.clone(),
+        allow_no_train,
+        validation_fraction: recipe.task.validation_fraction,
+        test_fraction: recipe.task.test_fraction,
+        seed: recipe.seed,
+    };
+    let dataset = read_dataset(dir, &options)?;
+    if let (None, Some(LabelNames::Classes(names))) =
+        (&recipe.task.labels, LabelNames::from_config(config))
+    {
+        let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<_>>();
+        if names != dataset.label_names && set(&names) == set(&dataset.label_names) {
+            options.label_names = Some(names);
+            return Ok(read_dataset(dir, &options)?);
+        }
+    }
+    Ok(dataset)
+}
