@@ -10,7 +10,7 @@ pub use masking::MaskedLm;
 pub use vocabulary::{SPECIAL_TOKENS, train_tokenizer};
 
 use crate::TuneError;
-use crate::models::{Config, Head, Network};
+use crate::models::{Config, Head, Model, Network};
 use serde_json::json;
 use std::path::Path;
 
@@ -67,5 +67,38 @@ impl BertSize {
             Config::from_raw(raw, Path::new("config.json"))?,
             Head::MaskedLm,
         )
+    }
+}
+
+/// Starts the position embeddings as sinusoids (Vaswani et al. 2017, section 3.5),
+/// of the same size as other new weights.
+///
+/// With random ones, a model must learn from text alone which positions are near
+/// each other before its attention is of any use; on a small corpus that takes
+/// longer than all the rest.
+pub fn sinusoidal_positions(model: &mut Model) {
+    let config = model.network.config();
+    let (rows, cols) = (config.max_positions, config.hidden_size);
+    // A sinusoid's root mean square is 1/√2 of its amplitude.
+    let amplitude = f64::from(config.initializer_range) * std::f64::consts::SQRT_2;
+    let Some(entry) = model
+        .network
+        .layout()
+        .get("bert.embeddings.position_embeddings.weight")
+    else {
+        return;
+    };
+    let start = entry.param.offset;
+    for position in 0..rows {
+        for column in 0..cols {
+            let exponent = (column / 2 * 2) as f64 / cols as f64;
+            let angle = position as f64 / 10_000f64.powf(exponent);
+            let wave = if column % 2 == 0 {
+                angle.sin()
+            } else {
+                angle.cos()
+            };
+            model.params[start + position * cols + column] = (amplitude * wave) as f32;
+        }
     }
 }

@@ -6,7 +6,9 @@ use bomf_checkpoint::{Dtype as TensorDtype, FolderWriter};
 use bomf_tune::TuneError;
 use bomf_tune::models::{Dropout, Model};
 use bomf_tune::optim::{AdamWOptions, Schedule};
-use bomf_tune::pretrain::{BertSize, Corpus, MaskedLm, read_lines, train_tokenizer};
+use bomf_tune::pretrain::{
+    BertSize, Corpus, MaskedLm, read_lines, sinusoidal_positions, train_tokenizer,
+};
 use bomf_tune::train::{Control, TrainObserver, TrainOptions, TrainPoint, train};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -70,6 +72,7 @@ fn pretrain_here(
     // configuration keeps its rates for the fine-tuning.
     network.set_dropout(Dropout::uniform(0.0));
     let mut model = Model::initialise(network, &mut rng);
+    sinusoidal_positions(&mut model);
     let options = TrainOptions {
         epochs: request.epochs as f64,
         batch_size: request.batch_size,
