@@ -1,0 +1,336 @@
+//! Every operation of the tape against central differences, for its inputs and its
+//! parameters alike, with dropout active: a mask is a function of the seed, so the
+//! differences see the same one.
+
+mod differences;
+
+use bomf_tune::kernels::activation::Activation;
+use bomf_tune::params::{Layout, Param};
+use bomf_tune::tape::{Gradients, Tape, Var, Workspace};
+use differences::{FLOOR, Op, STEP, TOLERANCE, derivative, moved, normal, rng};
+use std::rc::Rc;
+
+const ACTIVATIONS: [Activation; 4] = [
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Relu,
+    Activation::Tanh,
+];
+/// A rate at which both kept and dropped entries occur in every test.
+const RATE: f32 = 0.3;
+const EPS: f32 = 1e-6;
+
+/// All rows of a parameter as an input on the tape.
+fn input(tape: &mut Tape, param: Param) -> Var {
+    tape.embedding(vec![(param, (0..param.rows as u32).collect())])
+}
+
+/// Keeps clear of the kink of `relu`, by more than the differences reach.
+fn off_zero(x: f32) -> f32 {
+    x + 0.1 * x.signum()
+}
+
+#[test]
+fn embedding_sums_over_tables_and_over_repeated_ids() {
+    let ids: [Rc<[u32]>; 2] = [Rc::new([0, 3, 3, 1, 3]), Rc::new([1, 1, 0, 0, 1])];
+    Op::new(&[(4, 7), (2, 7)], 1, |tape, p| {
+        tape.embedding(vec![(p[0], ids[0].clone()), (p[1], ids[1].clone())])
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn layer_norm_of_rows() {
+    Op::new(&[(5, 19), (1, 19), (1, 19)], 2, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.layer_norm(&x, None, 0.0, (p[1], p[2]), EPS)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn layer_norm_with_a_residual_and_dropout() {
+    for rate in [0.0, RATE] {
+        Op::new(&[(5, 19), (5, 19), (1, 19), (1, 19)], 3, |tape, p| {
+            let (x, residual) = (input(tape, p[0]), input(tape, p[1]));
+            tape.layer_norm(&x, Some(&residual), rate, (p[2], p[3]), EPS)
+        })
+        .check_every_entry();
+    }
+}
+
+#[test]
+fn layer_norm_of_a_residual_that_is_the_input() {
+    Op::new(&[(3, 8), (1, 8), (1, 8)], 4, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.layer_norm(&x, Some(&x), RATE, (p[1], p[2]), EPS)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn layer_norm_over_several_blocks_of_rows() {
+    Op::new(&[(40, 2000), (1, 2000), (1, 2000)], 5, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.layer_norm(&x, None, 0.0, (p[1], p[2]), EPS)
+    })
+    .check_directions();
+}
+
+#[test]
+fn linear_layers_of_uneven_sizes() {
+    for (rows, inp, out) in [(1, 1, 1), (5, 7, 3), (9, 16, 17)] {
+        Op::new(&[(rows.max(2), inp), (out, inp), (1, out)], 6, |tape, p| {
+            let x = input(tape, p[0]);
+            tape.linear(&x, p[1], p[2])
+        })
+        .check_every_entry();
+    }
+}
+
+/// Large enough for the product to be split among threads and the bias's sums among
+/// blocks.
+#[test]
+fn a_linear_layer_over_several_blocks() {
+    Op::new(&[(300, 60), (128, 60), (1, 128)], 7, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.linear(&x, p[1], p[2])
+    })
+    .map(1, |w| w / 8.0)
+    .check_directions();
+}
+
+#[test]
+fn activated_linear_with_each_activation() {
+    for activation in ACTIVATIONS {
+        Op::new(&[(5, 7), (3, 7), (1, 3)], 8, |tape, p| {
+            let x = input(tape, p[0]);
+            tape.activated_linear(&x, Some(activation), p[1], p[2])
+        })
+        .map(0, off_zero)
+        .check_every_entry();
+    }
+}
+
+#[test]
+fn each_activation() {
+    for activation in ACTIVATIONS {
+        Op::new(&[(11, 17)], 9, |tape, p| {
+            let x = input(tape, p[0]);
+            tape.activation(&x, activation)
+        })
+        .map(0, off_zero)
+        .check_every_entry();
+    }
+}
+
+#[test]
+fn dropout_passes_the_gradient_of_what_it_keeps() {
+    Op::new(&[(6, 9)], 10, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.dropout(&x, RATE)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn gather_gives_back_to_the_rows_it_took() {
+    let rows: Rc<[u32]> = Rc::new([4, 0, 3]);
+    Op::new(&[(6, 5)], 11, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.gather(&x, &rows)
+    })
+    .check_every_entry();
+}
+
+/// Attention over sequences with these numbers of queries and keys.
+fn attention(lengths: &[(usize, usize)], heads: usize, size: usize, rate: f32) -> Op<'static> {
+    let offsets = |pick: fn(&(usize, usize)) -> usize| -> Rc<[usize]> {
+        let ends = lengths.iter().scan(0, |end, l| {
+            *end += pick(l);
+            Some(*end)
+        });
+        std::iter::once(0).chain(ends).collect()
+    };
+    let (q, k) = (offsets(|l| l.0), offsets(|l| l.1));
+    let width = heads * size;
+    let shapes = [(q[lengths.len()], width), (k[lengths.len()], 2 * width)];
+    assert!(shapes.iter().all(|s| s.0 > 1), "one row makes a vector");
+    Op::new(&shapes, 12, move |tape, p| {
+        let (x, kv) = (input(tape, p[0]), input(tape, p[1]));
+        tape.attention(&x, &kv, (&q, &k), heads, rate)
+    })
+}
+
+#[test]
+fn attention_over_sequences_of_different_lengths() {
+    attention(&[(3, 3), (1, 1), (5, 5)], 2, 4, 0.0).check_every_entry();
+}
+
+#[test]
+fn attention_with_dropout_on_the_probabilities() {
+    attention(&[(3, 3), (4, 4)], 3, 5, RATE).check_every_entry();
+}
+
+#[test]
+fn attention_with_fewer_queries_than_keys() {
+    attention(&[(1, 6), (1, 3), (2, 9)], 2, 6, RATE).check_every_entry();
+}
+
+/// As in masked-language-model training where no token of a sequence was drawn.
+#[test]
+fn attention_with_a_sequence_that_asks_for_nothing() {
+    attention(&[(1, 4), (0, 5), (2, 3)], 2, 3, RATE).check_every_entry();
+}
+
+/// One side and the other of the register tiles, 16 and 32 wide.
+#[test]
+fn attention_with_heads_of_any_size() {
+    for size in [1, 7, 16, 17, 32, 33, 48] {
+        attention(&[(2, 3), (3, 2)], 2, size, RATE).check_every_entry();
+    }
+}
+
+#[test]
+fn attention_over_more_keys_than_a_register_tile_has() {
+    for keys in [15, 16, 17, 31, 32, 33, 48, 49] {
+        attention(&[(3, keys)], 1, 4, RATE).check_every_entry();
+    }
+    for keys in [63, 64, 65, 100, 200] {
+        attention(&[(keys, keys), (2, keys)], 2, 5, RATE).check_directions();
+    }
+}
+
+#[test]
+fn operations_in_a_row_that_use_one_input_several_times() {
+    let rows: Rc<[u32]> = Rc::new([0, 4]);
+    let (q, k): (Rc<[usize]>, Rc<[usize]>) = (Rc::new([0, 1, 2]), Rc::new([0, 4, 6]));
+    let shapes = [(6, 6), (12, 6), (1, 12), (1, 6), (1, 6)];
+    Op::new(&shapes, 13, |tape, p| {
+        let x = input(tape, p[0]);
+        let dropped = tape.dropout(&x, RATE);
+        let first = tape.gather(&x, &rows);
+        let kv = tape.linear(&dropped, p[1], p[2]);
+        let y = tape.attention(&first, &kv, (&q, &k), 2, RATE);
+        tape.layer_norm(&y, Some(&first), RATE, (p[3], p[4]), EPS)
+    })
+    .check_every_entry();
+}
+
+/// Losses are their own ends of the tape: not behind a squared error.
+#[track_caller]
+fn check_loss(cols: usize, loss: impl Fn(&mut Tape, &Var) -> f64) {
+    let mut layout = Layout::default();
+    let x = layout.matrix("x", 6, cols, 1.0);
+    let params = normal(layout.len(), &mut rng(14));
+    let workspace = Workspace::default();
+    let mut gradients = Gradients::zeros(0, params.len());
+    let mut tape = Tape::training(&params, &mut gradients, None, &workspace);
+    let logits = input(&mut tape, x);
+    loss(&mut tape, &logits);
+    drop(logits);
+    tape.backward();
+    for (i, &got) in gradients.values.iter().enumerate() {
+        let at = |t| {
+            let params = moved(&params, i, &[1.0], t);
+            let mut tape = Tape::inference(&params, &workspace);
+            let logits = input(&mut tape, x);
+            loss(&mut tape, &logits)
+        };
+        let want = derivative(at, STEP);
+        assert!(
+            (got as f64 - want).abs() <= TOLERANCE * want.abs().max(100.0 * FLOOR),
+            "gradient of entry {i} is {got}, by differences {want}"
+        );
+    }
+}
+
+#[test]
+fn cross_entropy_of_few_and_of_many_classes() {
+    for classes in [2, 3, 16, 67] {
+        let last = classes as u32 - 1;
+        let labels = [0, 1, last, last, 0, 1];
+        check_loss(classes, |tape, x| tape.cross_entropy(x, &labels, 1.0));
+    }
+}
+
+#[test]
+fn squared_error_of_values() {
+    let targets = [0.5, -1.25, 3.0, 0.0, 2.2, 1e-3];
+    check_loss(1, |tape, x| tape.squared_error(x, &targets, 1.0));
+}
+
+#[test]
+fn the_scale_of_a_loss_scales_the_gradient_and_not_the_sum() {
+    let run = |scale: f32| {
+        let op = Op::new(&[(4, 3)], 15, |tape, p| input(tape, p[0]));
+        let mut gradients = Gradients::zeros(0, op.params.len());
+        let workspace = Workspace::default();
+        let mut tape = Tape::training(&op.params, &mut gradients, None, &workspace);
+        let x = input(&mut tape, op.param(0));
+        let sum = tape.cross_entropy(&x, &[0, 1, 2, 0], scale);
+        drop(x);
+        tape.backward();
+        (sum, gradients.values)
+    };
+    let ((sum, whole), (same, half)) = (run(1.0), run(0.5));
+    assert_eq!(sum, same);
+    let doubled: Vec<f32> = half.iter().map(|g| 2.0 * g).collect();
+    assert_eq!(whole, doubled);
+}
+
+#[test]
+fn gradients_add_to_what_is_there() {
+    let op = Op::new(&[(3, 4), (2, 4), (1, 2)], 16, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.linear(&x, p[1], p[2])
+    });
+    let target = normal(6, &mut rng(17));
+    let once = op.gradients(&target, 0).values;
+    let mut twice = Gradients::zeros(0, op.params.len());
+    let workspace = Workspace::default();
+    for _ in 0..2 {
+        let mut tape = Tape::training(&op.params, &mut twice, None, &workspace);
+        let all: Vec<Param> = (0..3).map(|i| op.param(i)).collect();
+        let y = (op.forward)(&mut tape, &all);
+        tape.squared_error(&y, &target, 1.0);
+        drop(y);
+        tape.backward();
+    }
+    for (once, twice) in once.iter().zip(&twice.values) {
+        assert!((2.0 * once - twice).abs() < 1e-5, "{once} and {twice}");
+    }
+}
+
+#[test]
+fn dropout_is_off_without_a_seed_and_another_with_another() {
+    let mut op = Op::new(&[(8, 16)], 18, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.dropout(&x, RATE)
+    });
+    let first = op.values(&op.params);
+    assert_eq!(first, op.values(&op.params));
+    assert!(first.contains(&0.0));
+    op.dropout_seed = Some(1_000_000_007);
+    assert_ne!(first, op.values(&op.params));
+    op.dropout_seed = None;
+    assert_eq!(op.params, op.values(&op.params));
+}
+
+/// Two dropout operations of one tape draw different masks.
+#[test]
+fn each_dropout_of_a_tape_has_a_mask_of_its_own() {
+    let op = Op::new(&[(32, 64)], 19, |tape, p| {
+        let x = input(tape, p[0]);
+        let once = tape.dropout(&x, RATE);
+        tape.dropout(&once, RATE)
+    });
+    let y = op.values(&op.params);
+    let kept = y.iter().filter(|v| **v != 0.0).count() as f64 / y.len() as f64;
+    let expected = (1.0 - RATE as f64).powi(2);
+    // Six standard deviations of the share of 2048 draws.
+    assert!(
+        (kept - expected).abs() < 0.07,
+        "{kept} instead of {expected}"
+    );
+}
