@@ -95,6 +95,44 @@ pub enum Error {
         /// Whether it is the output of an earlier run, which may be replaced.
         is_earlier_output: bool,
     },
+    /// What is read would be cleared to make room for what is written.
+    #[error("{} lies in the output folder {}, which would be cleared", input.display(), out.display())]
+    InputInOutput {
+        /// The model or member.
+        input: PathBuf,
+        /// The output folder.
+        out: PathBuf,
+    },
+    /// Two members are of different architectures.
+    #[error("`{field}` is {found} in {} but {expected} in {}", member.display(), reference.display())]
+    OtherArchitecture {
+        /// The size or kind that differs, by its name in `config.json`.
+        field: &'static str,
+        /// The member that differs.
+        member: PathBuf,
+        /// What it has.
+        found: String,
+        /// The first member.
+        reference: PathBuf,
+        /// What that one has.
+        expected: String,
+    },
+    /// The model was not fine-tuned for this task.
+    #[error("the model in {} has no classification head", path.display())]
+    NoHead {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// The model was fine-tuned for another task.
+    #[error("the model in {} has {found} outputs, but the data need {expected}", path.display())]
+    OtherHead {
+        /// Its folder.
+        path: PathBuf,
+        /// Outputs of its head.
+        found: usize,
+        /// Classes of the data, or 1 for a regression.
+        expected: usize,
+    },
     /// The output folder could not be made, cleared or written to.
     #[error("cannot write to {}: {source}", path.display())]
     Output {
@@ -150,6 +188,12 @@ impl Error {
             Error::NoTrial { .. } => {
                 Some("lower the upper end of the learning rate in `stage1.space`".into())
             }
+            Error::InputInOutput { .. } => Some("choose another --out".into()),
+            Error::OtherArchitecture { .. } => Some("fuse checkpoints of one architecture".into()),
+            Error::NoHead { .. } => Some("fine-tune it first, with `bomf run`".into()),
+            Error::OtherHead { .. } => {
+                Some("is this the model's own task? See `task.kind` and `task.labels`".into())
+            }
             Error::TooFewMembers { .. } => {
                 Some("give several model folders, or a folder of checkpoint-<step> folders".into())
             }
@@ -169,7 +213,12 @@ impl Error {
     /// bomf itself.
     pub fn is_bad_input(&self) -> bool {
         match self {
-            Error::Recipe(_) | Error::OutputNotEmpty { .. } => true,
+            Error::Recipe(_)
+            | Error::OutputNotEmpty { .. }
+            | Error::InputInOutput { .. }
+            | Error::OtherArchitecture { .. }
+            | Error::NoHead { .. }
+            | Error::OtherHead { .. } => true,
             Error::Hub(error) => error.is_bad_input(),
             Error::Study(StudyError::Parse { .. } | StudyError::Read { .. }) => true,
             Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => !matches!(

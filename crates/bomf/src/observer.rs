@@ -8,13 +8,15 @@ pub enum Phase {
     Download,
     /// Masked-language-model pre-training; unit: training steps.
     Pretrain,
-    /// Stage 1, the hyperparameter search; unit: training steps over all trials.
+    /// Stage 1, the hyperparameter search; unit: hundredths of a trial.
     Tune,
     /// The one fine-tuning run of the full model; unit: training steps.
     Finetune,
-    /// Stage 2 and the baselines; unit: forward passes over the select split.
+    /// Stage 2 and the baselines; unit: forward passes over the select split, the
+    /// members' own among them.
     Fuse,
-    /// Evaluation on a split; unit: examples.
+    /// Evaluation of one model on a split, or of every method on the report split at
+    /// the end of a run; unit: examples.
     Evaluate,
 }
 

@@ -2,13 +2,24 @@
 
 use crate::{Error, Recipe, recipe};
 use bomf_study::{Event, Results, StudyError, read_journal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file that marks a folder as the output of a run; written first.
 const RECIPE: &str = "recipe.yaml";
 
 /// What a run writes beside it, and what is removed before another one.
-const FILES: [&str; 4] = ["trials.jsonl", "pareto.json", "results.json", "report.html"];
+const FILES: [&str; 5] = [
+    "trials.jsonl",
+    "pareto.json",
+    "results.json",
+    "report.html",
+    TUNED,
+];
+/// The recipe with the outcome of stage 1 filled in.
+pub(crate) const TUNED: &str = "tuned.yaml";
+/// What the name of the folder begins with in which a run keeps candidates for its
+/// members while it trains.
+pub(crate) const CANDIDATES: &str = ".candidates-";
 const FOLDERS: [&str; 2] = ["fused", "members"];
 
 /// Makes `out` ready for a run and writes its recipe there.
@@ -37,6 +48,32 @@ pub fn claim_output(out: &Path, overwrite: bool, recipe: &Recipe) -> Result<(), 
         clear(out).map_err(failed)?;
     }
     write_recipe(out, recipe)
+}
+
+/// Refuses input that lies where a run's output would be cleared to make room.
+///
+/// # Errors
+/// [`Error::InputInOutput`].
+pub(crate) fn check_inputs<'a>(
+    out: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<(), Error> {
+    let cleared: Vec<PathBuf> = FOLDERS
+        .iter()
+        .filter_map(|folder| out.join(folder).canonicalize().ok())
+        .collect();
+    for input in inputs {
+        let Ok(real) = input.canonicalize() else {
+            continue;
+        };
+        if cleared.iter().any(|folder| real.starts_with(folder)) {
+            return Err(Error::InputInOutput {
+                input: input.into(),
+                out: out.into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Writes the recipe of the run in `out`, again once guesses have become values.
@@ -83,6 +120,14 @@ fn clear(out: &Path) -> std::io::Result<()> {
     };
     for file in FILES {
         missing_is_fine(std::fs::remove_file(out.join(file)))?;
+    }
+    // What a killed run kept while it trained.
+    for entry in std::fs::read_dir(out)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(CANDIDATES) && entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
     }
     for folder in FOLDERS {
         let folder = out.join(folder);

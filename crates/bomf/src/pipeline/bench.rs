@@ -2,7 +2,7 @@
 
 use super::seeds::{Purpose, generator};
 use super::task::Task;
-use super::{in_pool, peak_rss_mb};
+use super::{at_least, in_pool, peak_rss_mb};
 use crate::{BenchMode, BenchOutcome, BenchRequest, Error, Observer, Recipe, resolve_model};
 use bomf_tune::TuneError;
 use bomf_tune::batch::Sequences;
@@ -28,6 +28,7 @@ pub fn bench(request: &BenchRequest, observer: &mut dyn Observer) -> Result<Benc
 }
 
 fn bench_here(request: &BenchRequest, observer: &mut dyn Observer) -> Result<BenchOutcome, Error> {
+    at_least("batch_size", request.batch_size, 1)?;
     let base = resolve_model(&request.model, observer)?;
     let config = Config::read(&base)?;
     let recipe = Recipe {

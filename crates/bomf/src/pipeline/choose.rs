@@ -1,7 +1,7 @@
 //! The rules that take one point from the Pareto front.
 
+use super::evaluator::Evaluated;
 use super::mixtures::Mixtures;
-use super::stage2::Evaluated;
 use crate::Error;
 use crate::recipe::Choose;
 use rand_chacha::ChaCha8Rng;

@@ -1,17 +1,21 @@
 //! `bomf eval`: one model on one split.
 
 use super::in_pool;
+use super::members::of_head;
 use super::task::Task;
 use crate::{Error, EvalRequest, Observer, Phase, Split, resolve_model};
 use bomf_checkpoint::write_bytes_atomic;
 use bomf_study::Scores;
-use bomf_tune::models::{Config, Network};
+use bomf_tune::models::{Config, LabelNames, Network};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{EncodedSplit, FrozenStates, outputs};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use std::path::Path;
 
-/// Loss and metrics of a fine-tuned model on a split; its outputs as JSON lines,
-/// `{"index", "logits"}`, where a file is named for them.
+/// Loss and metrics of a fine-tuned model on a split; its predictions as JSON lines,
+/// `{"index", "prediction", "logits"}` (no logits for a regression), where a file is
+/// named for them.
 ///
 /// # Errors
 /// Where the model has no head for the task, the data do not fit it, or a file
@@ -33,7 +37,9 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
     )?;
     let network = Network::new(config, task.labels.head())?;
     let mut params = vec![0.0; network.layout().len()];
-    network.read_params::<ChaCha8Rng>(&base, &mut params, None)?;
+    network
+        .read_params::<ChaCha8Rng>(&base, &mut params, None)
+        .map_err(|error| of_head(error, &network))?;
     let EncodedSplit { sequences, labels } = match request.split {
         Split::Train => &task.train,
         Split::Validation => &task.select,
@@ -49,17 +55,34 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
     let outputs = outputs(&network, &params, sequences, &none, &Workspace::default());
     observer.advance(Phase::Evaluate, sequences.len() as u64, "");
     observer.end(Phase::Evaluate);
-    if let Some(path) = &request.predictions {
-        let classes = outputs.len() / sequences.len();
-        let lines = outputs.chunks(classes).enumerate().map(|(index, logits)| {
-            format!(
-                "{}\n",
-                serde_json::json!({ "index": index, "logits": logits })
-            )
-        });
-        write_bytes_atomic(path, lines.collect::<String>().as_bytes())?;
-    }
-    task.scorer
+    let scores = task
+        .scorer
         .scores(&outputs, labels)?
-        .ok_or(Error::NotFinite)
+        .ok_or(Error::NotFinite)?;
+    if let Some(path) = &request.predictions {
+        write_predictions(path, &outputs, &task.labels)?;
+    }
+    Ok(scores)
+}
+
+/// A line an example: its place in the split, the outputs, and what they say.
+fn write_predictions(path: &Path, outputs: &[f32], labels: &LabelNames) -> Result<(), Error> {
+    let mut lines = String::new();
+    let width = match labels {
+        LabelNames::Classes(names) => names.len(),
+        LabelNames::Regression => 1,
+    };
+    for (index, row) in outputs.chunks(width).enumerate() {
+        let line = match labels {
+            LabelNames::Classes(names) => {
+                // The first of equal ones, as in the accuracy.
+                let best = (1..width).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+                json!({ "index": index, "prediction": names[best], "logits": row })
+            }
+            LabelNames::Regression => json!({ "index": index, "prediction": row[0] }),
+        };
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    Ok(write_bytes_atomic(path, lines.as_bytes())?)
 }

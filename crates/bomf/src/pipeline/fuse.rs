@@ -3,8 +3,10 @@
 use super::finish::{Gathered, finish};
 use super::task::Task;
 use super::{in_pool, members};
+use crate::output::check_inputs;
 use crate::{Error, FuseRequest, Observer, claim_output};
-use bomf_checkpoint::{CheckpointDir, list_checkpoints};
+use bomf_checkpoint::{CheckpointError, list_checkpoints};
+use bomf_fuse::MemberSet;
 use bomf_study::{Finetune, Journal, MemberRecord, Results, Scores, Seconds, Stage1};
 use bomf_tune::models::{Config, Network};
 use indexmap::IndexMap;
@@ -20,44 +22,105 @@ pub fn fuse(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Result
     in_pool(request.threads, || fuse_here(request, observer))
 }
 
-/// A folder's own weights, or the checkpoints in it.
-fn folders(members: &[PathBuf]) -> Result<Vec<(Option<u64>, PathBuf)>, Error> {
-    let mut folders = Vec::new();
+/// A checkpoint and the step that its folder names.
+type Folder = (Option<u64>, PathBuf);
+
+/// The checkpoints in each folder, or the folder itself where it is a model and holds
+/// no `checkpoint-<step>` (a trainer's output folder is often both); by rising step
+/// where every one of them names its own, since shells sort names and not numbers.
+fn folders(members: &[PathBuf]) -> Result<Vec<Folder>, Error> {
+    let mut folders: Vec<Folder> = Vec::new();
     for path in members {
-        let is_model = path.join("config.json").is_file()
-            && ["model.safetensors", "model.safetensors.index.json"]
-                .iter()
-                .any(|name| path.join(name).is_file());
-        if is_model {
-            folders.push((None, path.clone()));
-        } else {
-            let found: Vec<CheckpointDir> = list_checkpoints(path)?;
-            folders.extend(found.into_iter().map(|c| (c.step, c.path)));
+        match list_checkpoints(path) {
+            Ok(found) if found.iter().any(|c| c.step.is_some()) || !is_model(path) => {
+                folders.extend(found.into_iter().map(|c| (c.step, c.path)));
+            }
+            Ok(_) | Err(CheckpointError::NoCheckpoints { is_model: true, .. }) => {
+                folders.push((step_of(path), path.clone()));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
+    if folders.iter().all(|(step, _)| step.is_some()) {
+        folders.sort_by_key(|(step, _)| *step);
+    }
     Ok(folders)
+}
+
+fn is_model(path: &Path) -> bool {
+    let weights = ["model.safetensors", "model.safetensors.index.json"];
+    weights.iter().any(|name| path.join(name).is_file())
+}
+
+/// The step in the name of a `checkpoint-<step>` folder.
+fn step_of(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_prefix("checkpoint-")?;
+    let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
+    all_digits.then(|| digits.parse().ok())?
+}
+
+fn label(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Opens the members, and leaves those out that hold values which are not finite.
+fn open(
+    network: &Network,
+    folders: &mut Vec<Folder>,
+    notes: &mut Vec<String>,
+) -> Result<MemberSet<'static>, Error> {
+    let all = |folders: &[Folder]| {
+        members::open(
+            network,
+            folders
+                .iter()
+                .map(|(_, path)| (label(path), path.as_path())),
+        )
+    };
+    let members = all(folders)?;
+    let broken = members::not_finite(&members);
+    if broken.is_empty() {
+        return Ok(members);
+    }
+    for &i in broken.iter().rev() {
+        let (_, path) = folders.remove(i);
+        notes.push(format!(
+            "{} left out: its weights are not all finite",
+            path.display()
+        ));
+    }
+    at_least_two(folders)?;
+    all(folders)
+}
+
+fn at_least_two(folders: &[Folder]) -> Result<(), Error> {
+    match folders.len() {
+        found @ 0..2 => Err(Error::TooFewMembers { found }),
+        _ => Ok(()),
+    }
 }
 
 fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
     let started = Instant::now();
     let recipe = &request.recipe;
-    let folders = folders(&request.members)?;
-    if folders.len() < 2 {
-        return Err(Error::TooFewMembers {
-            found: folders.len(),
-        });
+    let mut folders = folders(&request.members)?;
+    at_least_two(&folders)?;
+    let base = folders[0].1.clone();
+    let config = Config::read(&base)?;
+    for (_, path) in &folders[1..] {
+        members::check_architecture(&config, &base, path)?;
     }
-    let base: &Path = &folders[0].1;
-    let config = Config::read(base)?;
-    let task = Task::load(&request.data, base, &config, recipe, true, observer)?;
+    let task = Task::load(&request.data, &base, &config, recipe, true, observer)?;
     let network = Network::new(config, task.labels.head())?;
-    let label = |path: &Path| path.display().to_string();
-    let members = members::open(
-        &network,
-        folders
-            .iter()
-            .map(|(_, path)| (label(path), path.as_path())),
-    )?;
+    let mut notes = task.notes.clone();
+    let members = open(&network, &mut folders, &mut notes)?;
+    notes[task.notes.len()..]
+        .iter()
+        .for_each(|note| observer.note(note));
+    if request.overwrite {
+        let members = folders.iter().map(|(_, path)| path.as_path());
+        check_inputs(&request.out, members.chain([request.data.as_path()]))?;
+    }
     let out = &request.out;
     claim_output(out, request.overwrite, recipe)?;
     let mut journal = Journal::create(&out.join("trials.jsonl"))?;
@@ -74,8 +137,8 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
     let gathered = Gathered {
         recipe,
         task: &task,
-        model: label(base),
-        base,
+        model: label(&base),
+        base: &base,
         network: &network,
         members: &members,
         stage1: Stage1 {
@@ -91,7 +154,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
             curve: Vec::new(),
             members: records,
         },
-        notes: task.notes.clone(),
+        notes,
         out,
         on_disk: &["trials.jsonl".into()],
         started,

@@ -2,12 +2,15 @@
 //!
 //! Data flows one way: [`task`] reads the data, [`stage1`] finds the
 //! hyperparameters, [`trajectory`] fine-tunes and gathers members, [`members`] opens
-//! them, [`stage2`] searches the weights through [`mixtures`], [`choose`] takes a
-//! point of the front, [`finish`] reports and writes.
+//! them, [`stage2`] searches the weights through [`evaluator`] and [`mixtures`],
+//! [`choose`] takes a point of the front, [`compare`] puts every method on the report
+//! split, and [`finish`] writes.
 
 mod bench;
 mod choose;
+mod compare;
 mod eval;
+mod evaluator;
 mod finish;
 mod fuse;
 mod members;
@@ -29,7 +32,7 @@ pub use pretrain::pretrain;
 pub use run::{finetune, run, tune};
 
 use crate::Error;
-use crate::recipe::Finetune;
+use crate::recipe::{Finetune, RecipeError};
 
 /// Runs `work` on a pool of `threads` threads; 0 takes every core.
 fn in_pool<T: Send>(
@@ -49,6 +52,25 @@ fn in_pool<T: Send>(
 /// Threads of the pool that this runs on.
 fn threads() -> usize {
     rayon::current_num_threads()
+}
+
+/// Refuses a number that is too small.
+fn at_least(field: &str, value: usize, least: usize) -> Result<(), Error> {
+    match value < least {
+        true => Err(out_of_range(field, value, &format!("at least {least}"))),
+        false => Ok(()),
+    }
+}
+
+fn out_of_range(field: &str, value: impl std::fmt::Display, expected: &str) -> Error {
+    Error::Recipe(RecipeError::BadValue {
+        file: String::new(),
+        line: 0,
+        field: field.into(),
+        value: value.to_string(),
+        expected: expected.into(),
+        nearest: None,
+    })
 }
 
 /// What the full run still needs.

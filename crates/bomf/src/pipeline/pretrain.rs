@@ -1,13 +1,13 @@
 //! `bomf pretrain`: a small BERT from plain text.
 
-use super::in_pool;
+use super::{at_least, in_pool, out_of_range};
 use crate::{Dtype, Error, Observer, Phase, PretrainOutcome, PretrainRequest};
 use bomf_checkpoint::{Dtype as TensorDtype, FolderWriter};
 use bomf_tune::TuneError;
 use bomf_tune::models::{Dropout, Model};
 use bomf_tune::optim::{AdamWOptions, Schedule};
 use bomf_tune::pretrain::{
-    BertSize, Corpus, MaskedLm, read_lines, sinusoidal_positions, train_tokenizer,
+    BertSize, Corpus, MaskedLm, SPECIAL_TOKENS, read_lines, sinusoidal_positions, train_tokenizer,
 };
 use bomf_tune::train::{Control, TrainObserver, TrainOptions, TrainPoint, train};
 use rand::SeedableRng;
@@ -38,6 +38,7 @@ fn pretrain_here(
     observer: &mut dyn Observer,
 ) -> Result<PretrainOutcome, Error> {
     let started = Instant::now();
+    check(request)?;
     // Claimed first: an hour of training must not end at a folder that is taken.
     let mut writer = FolderWriter::create(&request.out, request.overwrite)?;
     let mut lines = Vec::new();
@@ -136,6 +137,25 @@ fn pretrain_here(
         loss: losses.iter().rev().take(tail).sum::<f64>() / tail as f64,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+fn check(request: &PretrainRequest) -> Result<(), Error> {
+    at_least("hidden_size", request.hidden_size, 1)?;
+    at_least("num_hidden_layers", request.num_hidden_layers, 1)?;
+    at_least("num_attention_heads", request.num_attention_heads, 1)?;
+    at_least("intermediate_size", request.intermediate_size, 1)?;
+    at_least("vocab_size", request.vocab_size, SPECIAL_TOKENS.len() + 1)?;
+    at_least("max_length", request.max_length, 4)?;
+    at_least("epochs", request.epochs, 1)?;
+    at_least("batch_size", request.batch_size, 1)?;
+    if request.learning_rate > 0.0 && request.learning_rate <= 1.0 {
+        return Ok(());
+    }
+    Err(out_of_range(
+        "learning_rate",
+        request.learning_rate,
+        "a number above 0 and at most 1",
+    ))
 }
 
 struct Progress<'a> {

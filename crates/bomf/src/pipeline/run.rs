@@ -3,13 +3,18 @@
 use super::finish::{Gathered, finish};
 use super::seeds::{Purpose, generator};
 use super::task::Task;
-use super::training::train_options;
+use super::training::{score, train_options};
+use super::trajectory::Folders;
 use super::{in_pool, members, stage1, trajectory, untuned};
+use crate::output::{TUNED, check_inputs};
 use crate::recipe::Recipe;
-use crate::{Error, Observer, RunRequest, claim_output, resolve_model};
+use crate::{Error, Observer, Phase, RunRequest, claim_output, resolve_model};
 use bomf_study::{Finetune, Journal, Results, Seconds, Stage1};
 use bomf_tune::models::{Config, Dropout, Model};
+use bomf_tune::tape::Workspace;
+use bomf_tune::train::FrozenStates;
 use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -41,6 +46,9 @@ fn prepare(request: &RunRequest, observer: &mut dyn Observer) -> Result<Prepared
             "newly initialised, the checkpoint lacks them: {names}"
         ));
         observer.note(&notes[notes.len() - 1]);
+    }
+    if request.overwrite {
+        check_inputs(&request.out, [base.as_path(), &request.data])?;
     }
     claim_output(&request.out, request.overwrite, recipe)?;
     let journal = Journal::create(&request.out.join("trials.jsonl"))?;
@@ -103,12 +111,44 @@ impl Prepared {
                 .network
                 .set_dropout(Dropout::uniform(rate as f32));
         }
-        let (task, model, base) = (&self.task, &mut self.model, &self.base);
+        let (task, model) = (&self.task, &mut self.model);
+        let folders = Folders {
+            base: &self.base,
+            out,
+        };
         let journal = &mut self.journal;
         let record =
-            trajectory::finetune(recipe, task, model, base, &options, journal, out, observer)?;
+            trajectory::finetune(recipe, task, model, &options, journal, folders, observer)?;
         self.seconds.finetune = started.elapsed().as_secs_f64();
         Ok(record)
+    }
+
+    /// Fills in the scores of the members on the select split.
+    fn score_members(
+        &mut self,
+        record: &mut Finetune,
+        out: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let Model { network, params } = &mut self.model;
+        let (task, workspace) = (&self.task, Workspace::default());
+        let examples = task.select.sequences.len() as u64;
+        observer.begin(Phase::Evaluate, examples * record.members.len() as u64);
+        for (i, member) in record.members.iter_mut().enumerate() {
+            if observer.interrupted() {
+                return Err(Error::Interrupted {
+                    out: out.into(),
+                    on_disk: vec!["trials.jsonl".into(), "members/".into()],
+                });
+            }
+            network.read_params::<ChaCha8Rng>(&out.join(&member.path), params, None)?;
+            let (select, none) = (&task.select, FrozenStates::none());
+            let scores = score(network, params, select, &none, &task.scorer, &workspace)?;
+            member.select = scores.unwrap_or_default();
+            observer.advance(Phase::Evaluate, examples * (i as u64 + 1), "");
+        }
+        observer.end(Phase::Evaluate);
+        Ok(())
     }
 }
 
@@ -155,9 +195,9 @@ pub fn tune(request: &RunRequest, observer: &mut dyn Observer) -> Result<Stage1,
     in_pool(request.threads, || {
         let mut prepared = prepare(request, observer)?;
         let (record, mut tuned) = prepared.tune(&request.recipe, &request.out, observer)?;
-        tuned.stage1.trials = 0;
+        tuned.stage1.skip();
         tuned.stage1.space.clear();
-        let path = request.out.join("tuned.yaml");
+        let path = request.out.join(TUNED);
         std::fs::write(&path, tuned.to_yaml()).map_err(|source| Error::Output { path, source })?;
         Ok(record)
     })
@@ -176,6 +216,8 @@ pub fn finetune(request: &RunRequest, observer: &mut dyn Observer) -> Result<Fin
     }
     in_pool(request.threads, || {
         let mut prepared = prepare(request, observer)?;
-        prepared.finetune(&request.recipe, &request.out, observer)
+        let mut record = prepared.finetune(&request.recipe, &request.out, observer)?;
+        prepared.score_members(&mut record, &request.out, observer)?;
+        Ok(record)
     })
 }

@@ -18,6 +18,7 @@ use bomf_tune::train::{
 };
 use indexmap::IndexMap;
 use rand::RngExt;
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Instant;
 
@@ -219,15 +220,12 @@ pub(super) fn search(
 /// How stage 1 stands, in a few words.
 fn summary(record: &Stage1, task: &Task) -> String {
     let done = record.trials.len();
-    let best = record
-        .trials
-        .iter()
-        .filter_map(|t| t.value)
-        .fold(f64::NEG_INFINITY, f64::max);
+    let valued = record.trials.iter().filter(|trial| trial.value.is_some());
+    let best = valued.max_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(Ordering::Equal));
     let name = &task.scorer.objectives[task.scorer.chosen].name;
-    match best.is_finite() {
-        true => format!("{done} trials, best {name} {:.4}", best.abs()),
-        false => format!("{done} trials"),
+    match best.and_then(|trial| trial.select.get(name)) {
+        Some(score) => format!("{done} trials, best {name} {score:.4}"),
+        None => format!("{done} trials"),
     }
 }
 

@@ -6,29 +6,21 @@
 //! average of the last quarter and the greedy soup with all that it tried: on the
 //! select split the result is never worse than any of them.
 
-use super::mixtures::{Mixtures, vertex};
+use super::evaluator::{Evaluated, Evaluator, Log};
+use super::mixtures::vertex;
 use super::seeds::{Purpose, generator};
 use crate::recipe::Recipe;
-use crate::{Error, Observer, Phase};
+use crate::{Error, Phase};
 use bomf_bo::space::SimplexSpace;
 use bomf_bo::strategy::{MultiObjective, MultiObjectiveOptions, RandomSimplex, RefPoint};
 use bomf_fuse::methods::{greedy_soup, swa, uniform_soup};
 use bomf_pareto::hypervolume;
-use bomf_study::{Event, HypervolumePoint, Journal, MethodName, Scores, Stage2, State};
-use std::path::Path;
-use std::time::Instant;
+use bomf_study::{HypervolumePoint, MethodName, Scores, Stage2};
 
 /// The reference point lies so far beyond the worst member, in shares of the range
 /// of the members' values (as in BoTorch's `infer_reference_point`, which looks at
 /// the front alone).
 const REF_POINT_MARGIN: f64 = 0.1;
-
-/// A mixture and its scores on the select split.
-#[derive(Debug, Clone)]
-pub(super) struct Evaluated {
-    pub weights: Vec<f64>,
-    pub scores: Scores,
-}
 
 /// What one method evaluated and settled on.
 #[derive(Debug)]
@@ -39,6 +31,18 @@ pub(super) struct Found {
     pub all: Vec<Evaluated>,
     pub evaluations: usize,
     pub seconds: f64,
+}
+
+impl Log {
+    fn found(self, best: Evaluated) -> Found {
+        Found {
+            name: self.name,
+            best,
+            all: self.all,
+            evaluations: self.evaluations,
+            seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
 }
 
 /// The outcome of stage 2.
@@ -52,102 +56,29 @@ pub(super) struct Outcome {
     pub record: Stage2,
 }
 
-/// Evaluates mixtures for one method after another, and writes each down.
-struct Evaluator<'a, 'm> {
-    mixtures: &'a mut Mixtures<'m>,
-    journal: &'a mut Journal,
-    observer: &'a mut dyn Observer,
-    out: &'a Path,
-    on_disk: &'a [String],
-    done: u64,
-    message: String,
-}
-
-impl Evaluator<'_, '_> {
-    /// Scores of a mixture; counts it to `log` if it had to be computed.
-    fn scores(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Scores>, Error> {
-        if self.observer.interrupted() {
-            return Err(Error::Interrupted {
-                out: self.out.into(),
-                on_disk: self.on_disk.into(),
-            });
-        }
-        let started = Instant::now();
-        let (scores, computed) = self.mixtures.scores(weights)?;
-        if computed {
-            self.journal.append(&Event::Stage2 {
-                method: log.name.as_str().into(),
-                evaluation: log.evaluations,
-                weights: weights.to_vec(),
-                state: if scores.is_some() {
-                    State::Complete
-                } else {
-                    State::Failed
-                },
-                scores: scores.clone().unwrap_or_default(),
-                seconds: started.elapsed().as_secs_f64(),
-            })?;
-            log.evaluations += 1;
-            self.done += 1;
-            self.observer.advance(Phase::Fuse, self.done, &self.message);
-        }
-        if let Some(scores) = &scores {
-            log.all.push(Evaluated {
-                weights: weights.to_vec(),
-                scores: scores.clone(),
-            });
-        }
-        Ok(scores)
+/// Evaluations of the search itself, beyond its start.
+pub(super) fn beyond(recipe: &Recipe, n: usize) -> usize {
+    match n {
+        0 | 1 => 0,
+        n => recipe.stage2.evaluations.unwrap_or(5 * n),
     }
 }
 
-/// What one method has done so far.
-struct Log {
-    name: MethodName,
-    started: Instant,
-    all: Vec<Evaluated>,
-    evaluations: usize,
-}
-
-impl Log {
-    fn new(name: MethodName) -> Self {
-        Log {
-            name,
-            started: Instant::now(),
-            all: Vec::new(),
-            evaluations: 0,
-        }
-    }
-
-    fn found(self, best: Evaluated) -> Found {
-        Found {
-            name: self.name,
-            best,
-            all: self.all,
-            evaluations: self.evaluations,
-            seconds: self.started.elapsed().as_secs_f64(),
-        }
-    }
-}
-
-/// Evaluations that stage 2 and its baselines will make, at most.
-fn planned(recipe: &Recipe, n: usize) -> usize {
-    2 * (n + 2 + recipe.stage2.evaluations.unwrap_or(5 * n))
+/// Forward passes of the phase: the members, the starting design, the search, and
+/// as many random mixtures.
+pub(super) fn planned(n: usize, design: usize, beyond: usize) -> u64 {
+    (n + 2 * (design + beyond)) as u64
 }
 
 /// Runs every method. `members` holds the members' scores in their order, `None`
 /// for one that gives none.
 pub(super) fn search(
     recipe: &Recipe,
-    mixtures: &mut Mixtures<'_>,
+    evaluator: &mut Evaluator<'_, '_>,
     members: &[Option<Scores>],
-    journal: &mut Journal,
-    out: &Path,
-    on_disk: &[String],
-    observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
     let n = members.len();
-    let scorer = mixtures.scorer;
+    let scorer = evaluator.mixtures.scorer;
     let vertices: Vec<Evaluated> = members
         .iter()
         .enumerate()
@@ -155,15 +86,13 @@ pub(super) fn search(
             Some(Evaluated {
                 weights: vertex(i, n),
                 scores: s.clone()?,
+                evaluation: 0,
             })
         })
         .collect();
     let Some(best_vertex) = best_of(&vertices, scorer) else {
         return Err(Error::NoMember);
     };
-    for (i, scores) in members.iter().enumerate() {
-        mixtures.remember(vertex(i, n), scores.clone());
-    }
     let ref_point = scorer.ref_point.clone().map_or_else(
         || worst_and_margin(&vertices, scorer),
         |own| {
@@ -171,16 +100,6 @@ pub(super) fn search(
             scorer.objectives.iter().zip(own).map(turn).collect()
         },
     );
-    observer.begin(Phase::Fuse, planned(recipe, n) as u64);
-    let mut evaluator = Evaluator {
-        mixtures,
-        journal,
-        observer,
-        out,
-        on_disk,
-        done: 0,
-        message: String::new(),
-    };
 
     let mut methods = vec![
         Log::new(MethodName::BestCheckpoint).found(best_vertex.clone()),
@@ -196,36 +115,30 @@ pub(super) fn search(
         let mut log = Log::new(name);
         // Without scores of its own, an average counts as the worst there is.
         if let Some(scores) = evaluator.scores(&weights, &mut log)? {
-            methods.push(log.found(Evaluated { weights, scores }));
+            let evaluation = log.evaluations;
+            methods.push(log.found(Evaluated {
+                weights,
+                scores,
+                evaluation,
+            }));
         }
     }
-    methods.push(greedy(&mut evaluator, members, &best_vertex)?);
+    methods.push(greedy(evaluator, members, &best_vertex)?);
 
-    let mut start: Vec<Evaluated> = Vec::new();
-    for evaluated in methods.iter().flat_map(|method| &method.all) {
-        if start.iter().all(|known| known.weights != evaluated.weights) {
-            start.push(evaluated.clone());
-        }
-    }
-    let spent: usize = methods.iter().map(|method| method.evaluations).sum();
-    let beyond = recipe.stage2.evaluations.unwrap_or(5 * n);
-    let bomf = optimise(recipe, &mut evaluator, start, &ref_point, beyond)?;
-    let random = random(recipe, &mut evaluator, n, spent + beyond, &best_vertex)?;
+    let (start, spent) = design(&methods);
+    let beyond = beyond(recipe, n);
+    let total = planned(n, spent, beyond);
+    evaluator.observer.begin(Phase::Fuse, total);
+    let mut bomf = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
+    let budget = spent + beyond;
+    let random = random(recipe, evaluator, n, budget, &best_vertex)?;
     evaluator.observer.end(Phase::Fuse);
 
-    let history = history(
-        &bomf,
-        &random,
-        &ref_point,
-        scorer,
-        bomf.all.len() - bomf.evaluations,
-    )?;
     let front = front(&bomf.all, scorer)?;
     let record = Stage2 {
         initial_evaluations: spent,
-        history,
+        history: history(&bomf, &random, &ref_point, scorer, budget)?,
     };
-    let mut bomf = bomf;
     bomf.evaluations += spent;
     bomf.seconds += methods.iter().map(|method| method.seconds).sum::<f64>();
     methods.push(random);
@@ -236,6 +149,29 @@ pub(super) fn search(
         ref_point,
         record,
     })
+}
+
+/// All that the classical methods evaluated, each mixture once, in the order in which
+/// they did; and how many evaluations that took.
+fn design(methods: &[Found]) -> (Vec<Evaluated>, usize) {
+    let mut start: Vec<Evaluated> = Vec::new();
+    let mut spent = 0;
+    for method in methods {
+        for evaluated in &method.all {
+            if start.iter().all(|known| known.weights != evaluated.weights) {
+                let evaluation = match evaluated.evaluation {
+                    0 => 0,
+                    own => spent + own,
+                };
+                start.push(Evaluated {
+                    evaluation,
+                    ..evaluated.clone()
+                });
+            }
+        }
+        spent += method.evaluations;
+    }
+    (start, spent)
 }
 
 fn best_of(candidates: &[Evaluated], scorer: &super::scorer::Scorer) -> Option<Evaluated> {
@@ -290,19 +226,19 @@ fn greedy(
     let soup = greedy_soup::search(&values, |weights| -> Result<f64, Error> {
         Ok(value(&evaluator.scores(weights, &mut log)?))
     })?;
-    let scores = evaluator.mixtures.scores(&soup.weights)?.0;
-    let found = Evaluated {
-        weights: soup.weights,
-        scores: scores.unwrap_or(best.scores.clone()),
-    };
+    let kept = log.all.iter().find(|tried| tried.weights == soup.weights);
+    // Where nothing was added, the soup is the best member.
+    let found = kept.unwrap_or(best).clone();
     Ok(log.found(found))
 }
 
-/// The search itself: `start` is known, `evaluations` more are made.
+/// The search itself: `start`, of `spent` evaluations, is known; `evaluations` more
+/// are made.
 fn optimise(
     recipe: &Recipe,
     evaluator: &mut Evaluator<'_, '_>,
     start: Vec<Evaluated>,
+    spent: usize,
     ref_point: &[f64],
     evaluations: usize,
 ) -> Result<Found, Error> {
@@ -325,17 +261,19 @@ fn optimise(
         )?;
     }
     log.all = start;
-    if n > 1 {
-        for _ in 0..evaluations {
-            if let Some(best) = best_of(&log.all, scorer) {
-                let name = &scorer.objectives[scorer.chosen].name;
-                evaluator.message = format!("best {name} {:.4}", best.scores[name]);
-            }
-            let weights = search.ask(&mut rng)?;
-            let scores = evaluator.scores(&weights, &mut log)?;
-            let y = scores.map(|scores| scorer.maximised(&scores));
-            search.tell(&weights, y.as_deref())?;
+    let known = log.all.len();
+    for _ in 0..evaluations {
+        if let Some(best) = best_of(&log.all, scorer) {
+            let name = &scorer.objectives[scorer.chosen].name;
+            evaluator.message = format!("best {name} {:.4}", best.scores[name]);
         }
+        let weights = search.ask(&mut rng)?;
+        let scores = evaluator.scores(&weights, &mut log)?;
+        let y = scores.map(|scores| scorer.maximised(&scores));
+        search.tell(&weights, y.as_deref())?;
+    }
+    for own in &mut log.all[known..] {
+        own.evaluation += spent;
     }
     let best = best_of(&log.all, scorer).ok_or(Error::NoMember)?;
     Ok(log.found(best))
@@ -361,35 +299,32 @@ fn random(
     Ok(log.found(best.unwrap_or_else(|| fallback.clone())))
 }
 
-/// Hypervolume of both searches after each evaluation.
+/// Hypervolume of both searches after each of `evaluations` evaluations, and before
+/// the first, when `bomf` has the members.
 fn history(
     bomf: &Found,
     random: &Found,
     ref_point: &[f64],
     scorer: &super::scorer::Scorer,
-    known: usize,
+    evaluations: usize,
 ) -> Result<Vec<HypervolumePoint>, Error> {
-    let values = |found: &Found| -> Vec<Vec<f64>> {
-        found
-            .all
-            .iter()
-            .map(|e| scorer.maximised(&e.scores))
-            .collect()
+    let after = |found: &Found, evaluations: usize| -> Result<f64, Error> {
+        let by_then = found.all.iter().filter(|e| e.evaluation <= evaluations);
+        let y: Vec<Vec<f64>> = by_then.map(|e| scorer.maximised(&e.scores)).collect();
+        Ok(hypervolume(&y, ref_point)?)
     };
-    let (bomf, random) = (values(bomf), values(random));
-    let length = bomf.len().max(random.len());
-    let mut points = Vec::new();
-    for i in known.min(length)..=length {
-        points.push(HypervolumePoint {
-            evaluations: i,
-            bomf: hypervolume(&bomf[..i.min(bomf.len())], ref_point)?,
-            random_simplex: match random.len() {
-                0 => None,
-                len => Some(hypervolume(&random[..i.min(len)], ref_point)?),
-            },
-        });
-    }
-    Ok(points)
+    (0..=evaluations)
+        .map(|evaluations| {
+            Ok(HypervolumePoint {
+                evaluations,
+                bomf: after(bomf, evaluations)?,
+                random_simplex: match random.evaluations {
+                    0 => None,
+                    _ => Some(after(random, evaluations)?),
+                },
+            })
+        })
+        .collect()
 }
 
 /// The non-dominated of `all`, by falling chosen objective.

@@ -35,6 +35,8 @@ impl Task {
         allow_no_train: bool,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
+        // One made in code may hold what none read from a file can.
+        Recipe::from_yaml(&recipe.to_yaml(), "")?;
         let dataset = read(dir, config, recipe, allow_no_train)?;
         let kind = match dataset.task {
             data::Task::Classification => TaskKind::Classification,

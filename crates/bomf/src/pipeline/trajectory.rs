@@ -9,6 +9,7 @@
 use super::scorer::Scorer;
 use super::task::Task;
 use super::training::{is_evaluation, score};
+use crate::output::CANDIDATES;
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase};
 use bomf_checkpoint::Dtype;
@@ -28,16 +29,22 @@ const CANDIDATES_PER_EPOCH: u64 = 20;
 /// evaluation during the warm-up must not end the run.
 const MIN_SHARE: f64 = 0.5;
 
+/// Where the base model's tokenizer is and where the members go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Folders<'a> {
+    pub base: &'a Path,
+    pub out: &'a Path,
+}
+
 /// Fine-tunes `model` and writes the members to `out/members/checkpoint-<step>/`;
 /// their scores are still to be filled in.
 pub(super) fn finetune(
     recipe: &Recipe,
     task: &Task,
     model: &mut Model,
-    base: &Path,
     options: &TrainOptions,
     journal: &mut Journal,
-    out: &Path,
+    Folders { base, out }: Folders<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Finetune, Error> {
     let examples = task.train.sequences.len();
@@ -205,7 +212,7 @@ impl Candidates {
         };
         Ok(Candidates {
             dir: tempfile::Builder::new()
-                .prefix(".candidates-")
+                .prefix(CANDIDATES)
                 .tempdir_in(out)
                 .map_err(failed)?,
             kept: BTreeMap::new(),

@@ -347,7 +347,7 @@ impl Recipe {
 
 impl Stage1 {
     /// Leaves stage 1 out.
-    fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         self.trials = 0;
         self.initial = 1;
     }

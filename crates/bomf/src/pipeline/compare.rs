@@ -1,0 +1,161 @@
+//! Every method on the report split, with intervals, and its hypervolume.
+
+use super::evaluator::{Evaluated, Member};
+use super::mixtures::{Mixtures, vertex};
+use super::scorer::Scorer;
+use super::seeds::{Purpose, generator};
+use super::stage2::Found;
+use super::task::Task;
+use crate::{Error, Observer, Phase};
+use bomf_study::{Method, MethodName};
+use bomf_tune::data::Labels;
+use indexmap::IndexMap;
+
+/// What is compared, and by what.
+pub(super) struct Comparison<'a> {
+    pub task: &'a Task,
+    pub members: &'a [Member],
+    pub ref_point: &'a [f64],
+    pub seed: u64,
+}
+
+impl Comparison<'_> {
+    /// Outputs of every method on the report split.
+    fn outputs(
+        &self,
+        mixtures: &mut Mixtures<'_>,
+        found: &[Found],
+        interrupted: &dyn Fn() -> Error,
+        observer: &mut dyn Observer,
+    ) -> Result<IndexMap<MethodName, Vec<f32>>, Error> {
+        let n = self.members.len();
+        let split = &self.task.report;
+        let mut known: Vec<(Vec<f64>, Vec<f32>)> = Vec::new();
+        let mut wanted: Vec<Vec<f64>> = (0..n).map(|i| vertex(i, n)).collect();
+        for found in found {
+            if !wanted.contains(&found.best.weights) {
+                wanted.push(found.best.weights.clone());
+            }
+        }
+        let examples = split.sequences.len() as u64;
+        observer.begin(Phase::Evaluate, wanted.len() as u64 * examples);
+        for weights in wanted {
+            if observer.interrupted() {
+                return Err(interrupted());
+            }
+            let outputs = mixtures.outputs(&weights, split)?;
+            known.push((weights, outputs));
+            observer.advance(Phase::Evaluate, known.len() as u64 * examples, "");
+        }
+        observer.end(Phase::Evaluate);
+        let members: Vec<&[f32]> = known[..n].iter().map(|(_, o)| o.as_slice()).collect();
+        let mean = ensemble(&members, &split.labels);
+        let of = |found: &Found| {
+            let same = |(weights, _): &&(Vec<f64>, Vec<f32>)| *weights == found.best.weights;
+            let outputs = known.iter().find(same).map(|(_, outputs)| outputs.clone());
+            (found.name, outputs.unwrap_or_default())
+        };
+        let ensemble = (MethodName::PredictionEnsemble, mean);
+        Ok(found.iter().map(of).chain([ensemble]).collect())
+    }
+
+    /// The record of every method that gives finite outputs.
+    pub fn report(
+        &self,
+        mixtures: &mut Mixtures<'_>,
+        found: Vec<Found>,
+        interrupted: &dyn Fn() -> Error,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Method>, Error> {
+        let (task, scorer, ref_point) = (self.task, mixtures.scorer, self.ref_point);
+        let labels = &task.report.labels;
+        let outputs = self.outputs(mixtures, &found, interrupted, observer)?;
+        let bomf = outputs[&MethodName::Bomf].clone();
+        let mut rng = generator(self.seed, Purpose::Bootstrap);
+        let select_outputs: Vec<&[f32]> =
+            self.members.iter().map(|m| m.outputs.as_slice()).collect();
+        let mut methods = Vec::new();
+        for name in MethodName::ALL {
+            let Some(values) = outputs.get(&name) else {
+                continue;
+            };
+            let Some(report) = scorer.scores(values, labels)? else {
+                continue;
+            };
+            let of = found.iter().find(|found| found.name == name);
+            let (select, all) = match of {
+                Some(found) => (found.best.scores.clone(), points(scorer, &found.all)),
+                None => {
+                    let values = ensemble(&select_outputs, &task.select.labels);
+                    let scores = scorer
+                        .scores(&values, &task.select.labels)?
+                        .unwrap_or_default();
+                    (scores.clone(), vec![scorer.maximised(&scores)])
+                }
+            };
+            // A single model is what most methods give; only the searches give a front.
+            let all = match name {
+                MethodName::Bomf | MethodName::RandomSimplex => all,
+                _ => vec![scorer.maximised(&select)],
+            };
+            methods.push(Method {
+                name,
+                weights: of.map(|found| found.best.weights.clone()),
+                report_interval: scorer.intervals(values, labels, &mut rng)?,
+                bomf_minus_this: match name {
+                    MethodName::Bomf => IndexMap::new(),
+                    _ => scorer.differences(&bomf, values, labels, &mut rng)?,
+                },
+                select,
+                report,
+                hypervolume: bomf_pareto::hypervolume(&all, ref_point)?,
+                evaluations: of.map_or(0, |found| found.evaluations),
+                seconds: of.map_or(0.0, |found| found.seconds),
+            });
+        }
+        Ok(methods)
+    }
+}
+
+fn points(scorer: &Scorer, all: &[Evaluated]) -> Vec<Vec<f64>> {
+    all.iter().map(|e| scorer.maximised(&e.scores)).collect()
+}
+
+/// The mean of the members' probabilities, as logarithms (so that the loss and the
+/// metrics read them as they read logits); the mean of their values for a regression.
+/// Members whose outputs are not finite are left out.
+fn ensemble(members: &[&[f32]], labels: &Labels) -> Vec<f32> {
+    let finite = |outputs: &&&[f32]| outputs.iter().all(|v| v.is_finite());
+    let members: Vec<&[f32]> = members.iter().filter(finite).copied().collect();
+    let count = members.len() as f64;
+    let length = members.first().map_or(0, |outputs| outputs.len());
+    let classes = match labels {
+        Labels::Class(_) => length / labels.len().max(1),
+        Labels::Value(_) => 0,
+    };
+    let mut mean = vec![0.0f64; length];
+    for outputs in members {
+        if classes == 0 {
+            mean.iter_mut()
+                .zip(outputs)
+                .for_each(|(m, &v)| *m += f64::from(v) / count);
+            continue;
+        }
+        for (mean, logits) in mean.chunks_mut(classes).zip(outputs.chunks(classes)) {
+            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let exp = |z: f32| f64::from(z - max).exp();
+            let sum: f64 = logits.iter().map(|&z| exp(z)).sum();
+            mean.iter_mut()
+                .zip(logits)
+                .for_each(|(m, &z)| *m += exp(z) / sum / count);
+        }
+    }
+    let value = |m: f64| {
+        if classes == 0 {
+            m
+        } else {
+            m.max(f64::from(f32::MIN_POSITIVE)).ln()
+        }
+    };
+    mean.into_iter().map(|m| value(m) as f32).collect()
+}

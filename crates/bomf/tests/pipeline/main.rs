@@ -1,0 +1,13 @@
+//! The whole pipeline on a tiny encoder and small generated data.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may unwrap as tests do"
+)]
+
+mod failure;
+mod fixture;
+mod foreign;
+mod kinds;
+mod run;
+mod steps;
