@@ -3,7 +3,7 @@
 use crate::TuneError;
 use crate::batch::Sequences;
 use std::path::{Path, PathBuf};
-use tokenizers::{EncodeInput, Tokenizer, TruncationParams};
+use tokenizers::{EncodeInput, PostProcessor, Tokenizer, TruncationParams};
 
 /// A model's tokenizer, set to a greatest length.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl TextTokenizer {
     /// texts are cut to `max_length` tokens, the longer of a pair first.
     ///
     /// # Errors
-    /// Where the file is missing or broken.
+    /// Where the file is missing or broken, or its special tokens alone are too many.
     pub fn load(
         dir: &Path,
         config: &crate::models::Config,
@@ -35,8 +35,19 @@ impl TextTokenizer {
             reason: e.to_string(),
         };
         let mut inner = Tokenizer::from_file(&path).map_err(error)?;
+        let max_length = max_length.min(config.max_length());
+        // The tokenizers library takes this for granted.
+        let special = inner
+            .get_post_processor()
+            .map_or(0, |p| p.added_tokens(true));
+        if max_length < special.max(1) {
+            let reason = format!(
+                "a pair has {special} special tokens, more than the greatest length {max_length}"
+            );
+            return Err(TuneError::Tokenizer { path, reason });
+        }
         let truncation = TruncationParams {
-            max_length: max_length.min(config.max_length()),
+            max_length,
             ..TruncationParams::default()
         };
         inner.with_truncation(Some(truncation)).map_err(error)?;
@@ -73,7 +84,14 @@ impl TextTokenizer {
                 return Err(self.error("an example gives no tokens at all".into()));
             }
             if self.segments > 1 {
-                sequences.push(encoding.get_ids(), encoding.get_type_ids());
+                let types = encoding.get_type_ids();
+                if let Some(&segment) = types.iter().find(|t| **t as usize >= self.segments) {
+                    let count = self.segments;
+                    return Err(self.error(format!(
+                        "gives segment {segment}, but the model has {count}, counted from 0"
+                    )));
+                }
+                sequences.push(encoding.get_ids(), types);
             } else {
                 sequences.push(encoding.get_ids(), &vec![0; encoding.len()]);
             }

@@ -71,6 +71,12 @@ pub struct Config {
     pub raw: Map<String, Value>,
 }
 
+/// The largest size that is believed: far above any real model's, and small enough
+/// for products of sizes not to overflow.
+const MAX_SIZE: usize = 1 << 24;
+/// Likewise the number of blocks.
+const MAX_LAYERS: usize = 1 << 12;
+
 /// Typed access to the fields of one `config.json`.
 struct Fields<'a> {
     raw: &'a Map<String, Value>,
@@ -96,10 +102,22 @@ impl Fields<'_> {
         }
     }
 
-    fn positive(&self, name: &str) -> Result<usize, TuneError> {
-        match self.size(name, None)? {
+    fn positive(&self, name: &str, default: Option<usize>) -> Result<usize, TuneError> {
+        match self.size(name, default)? {
             0 => Err(self.error(format!("`{name}` is 0"))),
+            size if size > MAX_SIZE => {
+                Err(self.error(format!("`{name}` is {size}, above {MAX_SIZE}")))
+            }
             size => Ok(size),
+        }
+    }
+
+    fn layers(&self, name: &str) -> Result<usize, TuneError> {
+        match self.positive(name, None)? {
+            layers if layers > MAX_LAYERS => {
+                Err(self.error(format!("`{name}` is {layers}, above {MAX_LAYERS}")))
+            }
+            layers => Ok(layers),
         }
     }
 
@@ -123,7 +141,11 @@ impl Fields<'_> {
     }
 
     fn activation(&self, name: &str) -> Result<Activation, TuneError> {
-        let given = self.raw.get(name).and_then(Value::as_str).unwrap_or("gelu");
+        let given = match self.raw.get(name) {
+            None | Some(Value::Null) => "gelu",
+            Some(Value::String(given)) => given,
+            Some(other) => return Err(self.error(format!("`{name}` is {other}, not a name"))),
+        };
         Activation::from_hf(given)
             .ok_or_else(|| self.error(format!("activation `{given}` is not supported")))
     }
@@ -176,13 +198,13 @@ impl Config {
         let config = if model_type == ModelType::DistilBert {
             Config {
                 model_type,
-                vocab_size: fields.positive("vocab_size")?,
-                hidden_size: fields.positive("dim")?,
-                num_layers: fields.positive("n_layers")?,
-                num_heads: fields.positive("n_heads")?,
-                intermediate_size: fields.positive("hidden_dim")?,
+                vocab_size: fields.positive("vocab_size", None)?,
+                hidden_size: fields.positive("dim", None)?,
+                num_layers: fields.layers("n_layers")?,
+                num_heads: fields.positive("n_heads", None)?,
+                intermediate_size: fields.positive("hidden_dim", None)?,
                 activation: fields.activation("activation")?,
-                max_positions: fields.positive("max_position_embeddings")?,
+                max_positions: fields.positive("max_position_embeddings", None)?,
                 type_vocab_size: 0,
                 layer_norm_eps: 1e-12,
                 dropout: Dropout {
@@ -199,14 +221,14 @@ impl Config {
             let pad = if model_type == ModelType::Bert { 0 } else { 1 };
             Config {
                 model_type,
-                vocab_size: fields.positive("vocab_size")?,
-                hidden_size: fields.positive("hidden_size")?,
-                num_layers: fields.positive("num_hidden_layers")?,
-                num_heads: fields.positive("num_attention_heads")?,
-                intermediate_size: fields.positive("intermediate_size")?,
+                vocab_size: fields.positive("vocab_size", None)?,
+                hidden_size: fields.positive("hidden_size", None)?,
+                num_layers: fields.layers("num_hidden_layers")?,
+                num_heads: fields.positive("num_attention_heads", None)?,
+                intermediate_size: fields.positive("intermediate_size", None)?,
                 activation: fields.activation("hidden_act")?,
-                max_positions: fields.positive("max_position_embeddings")?,
-                type_vocab_size: fields.size("type_vocab_size", Some(2))?,
+                max_positions: fields.positive("max_position_embeddings", None)?,
+                type_vocab_size: fields.positive("type_vocab_size", Some(2))?,
                 layer_norm_eps: fields.float("layer_norm_eps", 1e-12)?,
                 dropout: Dropout {
                     hidden,
@@ -234,7 +256,7 @@ impl Config {
     /// the padding token's.
     pub fn first_position(&self) -> usize {
         match self.model_type {
-            ModelType::Roberta => self.pad_token_id + 1,
+            ModelType::Roberta => self.pad_token_id.saturating_add(1),
             ModelType::Bert | ModelType::DistilBert => 0,
         }
     }

@@ -58,6 +58,9 @@ struct Names<'a> {
     ours: &'static str,
     /// What the checkpoint puts there: `bert.`, nothing, or anything else.
     theirs: String,
+    /// What the checkpoint puts before everything, the head too: `module.`, say,
+    /// where it was written through a wrapper.
+    outer: String,
 }
 
 impl<'a> Names<'a> {
@@ -73,17 +76,19 @@ impl<'a> Names<'a> {
             .find_map(|name| name.strip_suffix(anchor))
             .unwrap_or(ours)
             .to_string();
+        let outer = theirs.strip_suffix(ours).unwrap_or_default().to_string();
         Names {
             checkpoint,
             ours,
             theirs,
+            outer,
         }
     }
 
     fn find(&self, name: &str) -> Option<TensorRef<'a>> {
         let theirs = match name.strip_prefix(self.ours) {
             Some(rest) => format!("{}{rest}", self.theirs),
-            None => name.to_string(),
+            None => format!("{}{name}", self.outer),
         };
         // The first checkpoints of BERT call a norm's weight and bias gamma and beta.
         let old = theirs
@@ -104,6 +109,23 @@ fn shape_error(tensor: &TensorRef<'_>, dir: &Path, entry: &Entry) -> TuneError {
     }
 }
 
+/// The tensor of a parameter, in its shape.
+fn fitting<'a>(
+    names: &Names<'a>,
+    name: &str,
+    entry: &Entry,
+    dir: &Path,
+) -> Result<TensorRef<'a>, TuneError> {
+    match names.find(name) {
+        Some(tensor) if tensor.shape() == entry.shape => Ok(tensor),
+        Some(tensor) => Err(shape_error(&tensor, dir, entry)),
+        None => Err(TuneError::MissingTensor {
+            name: name.into(),
+            path: dir.into(),
+        }),
+    }
+}
+
 impl Model {
     /// Reads the model in `dir`. Parameters of the head that the checkpoint lacks
     /// are initialised from `rng`.
@@ -117,6 +139,7 @@ impl Model {
         rng: &mut impl Rng,
     ) -> Result<(Self, LoadReport), TuneError> {
         let network = Network::new(Config::read(dir)?, head)?;
+        network.check_encoder(dir)?;
         let mut params = vec![0.0; network.layout().len()];
         let report = network.read_params(dir, &mut params, Some(rng))?;
         Ok((Model { network, params }, report))
@@ -133,6 +156,15 @@ impl Model {
 }
 
 impl Network {
+    /// Whether the checkpoint in `dir` holds the encoder, before memory is taken for
+    /// whatever sizes a configuration claims.
+    fn check_encoder(&self, dir: &Path) -> Result<(), TuneError> {
+        let checkpoint = Checkpoint::open(dir)?;
+        let names = Names::new(&checkpoint, self.config());
+        let mut encoder = self.layout().entries().filter(|(_, entry)| !entry.head);
+        encoder.try_for_each(|(name, entry)| fitting(&names, name, entry, dir).map(|_| ()))
+    }
+
     /// Reads the parameters of the checkpoint in `dir` into `params`. Those of the
     /// head that it lacks are initialised from `rng`, or refused where there is none.
     ///
@@ -194,14 +226,7 @@ impl Network {
         let names = Names::new(checkpoint, self.config());
         self.layout()
             .entries()
-            .map(|(name, entry)| match names.find(name) {
-                Some(tensor) if tensor.shape() == entry.shape => Ok(tensor),
-                Some(tensor) => Err(shape_error(&tensor, dir, entry)),
-                None => Err(TuneError::MissingTensor {
-                    name: name.into(),
-                    path: dir.into(),
-                }),
-            })
+            .map(|(name, entry)| fitting(&names, name, entry, dir))
             .collect()
     }
 

@@ -17,7 +17,7 @@ impl Tape<'_> {
         })
     }
 
-    /// Sum of the squared errors of `predictions` `[rows, 1]`, likewise.
+    /// Sum of the squared errors of `predictions`, of any shape, likewise.
     pub fn squared_error(&mut self, predictions: &Var, targets: &[f32], scale: f32) -> f64 {
         self.loss(predictions, |d| {
             cross_entropy::squared_error(d, targets, scale)

@@ -14,9 +14,9 @@ use rand_chacha::ChaCha8Rng;
 pub struct TrainOptions {
     /// Passes over the training split; the schedule is laid out over all of them.
     pub epochs: f64,
-    /// Examples a forward pass.
+    /// Examples a forward pass; 0 is taken for 1.
     pub batch_size: usize,
-    /// Batches an optimiser step.
+    /// Batches an optimiser step; 0 is taken for 1.
     pub gradient_accumulation_steps: usize,
     /// Learning rate after the warm-up.
     pub learning_rate: f64,
@@ -33,8 +33,8 @@ pub struct TrainOptions {
 impl TrainOptions {
     /// Optimiser steps in one pass over `examples` examples.
     pub fn steps_per_epoch(&self, examples: usize) -> u64 {
-        let step = self.batch_size * self.gradient_accumulation_steps;
-        examples.div_ceil(step.max(1)) as u64
+        let step = self.batch_size.max(1) * self.gradient_accumulation_steps.max(1);
+        examples.div_ceil(step) as u64
     }
 
     /// Optimiser steps of the whole run, at least 1.
@@ -139,16 +139,18 @@ pub fn train<O: TrainObserver>(
     let steps = options.num_steps(examples);
     let warmup = (steps as f64 * options.warmup_ratio).ceil() as u64;
     let mut order: Vec<usize> = (0..examples).collect();
+    let batch_size = options.batch_size.max(1);
+    let per_step = batch_size * options.gradient_accumulation_steps.max(1);
     let mut done = Trained {
         steps: 0,
         examples: 0,
     };
     loop {
         order.shuffle(&mut rng);
-        for indices in order.chunks(options.batch_size * options.gradient_accumulation_steps) {
+        for indices in order.chunks(per_step) {
             gradients.values.fill(0.0);
             let (mut loss, mut terms) = (0.0, 0);
-            for indices in indices.chunks(options.batch_size) {
+            for indices in indices.chunks(batch_size) {
                 let (sum, count) =
                     objective.accumulate(model, &mut gradients, indices, &mut rng, &workspace);
                 loss += sum;

@@ -1,0 +1,304 @@
+//! Model folders that cannot be loaded: one clear error for each way to be broken.
+
+mod tiny;
+
+use bomf_checkpoint::Checkpoint;
+use bomf_tune::TuneError;
+use bomf_tune::models::{Config, Head, LabelNames, Model};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::Path;
+use tiny::copy::Copy;
+use tiny::{golden, load, rng};
+
+const THREE: Head = Head::Classifier { outputs: 3 };
+
+/// Loads a folder that `spoil` has spoilt, and compares the message.
+#[track_caller]
+fn check(spoil: impl Fn(&Path), expected: &str) {
+    let dir = Copy::default().of("tiny_bert");
+    let model = dir.path().join("model");
+    spoil(&model);
+    let error = Model::load(&model, THREE, &mut rng(1)).unwrap_err();
+    let message = error.to_string().replace(&*model.to_string_lossy(), "DIR");
+    assert_eq!(message, expected);
+}
+
+/// Changes one field of `config.json`; null removes it.
+fn set(dir: &Path, field: &str, value: Value) {
+    let path = dir.join("config.json");
+    let mut config: Map<String, Value> =
+        serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    config.insert(field.into(), value);
+    fs::write(&path, serde_json::to_string(&config).unwrap()).unwrap();
+}
+
+#[test]
+fn a_broken_configuration_is_refused_with_its_file_and_field() {
+    let fields = [
+        (
+            "model_type",
+            json!("gpt2"),
+            "model type `gpt2` is not supported",
+        ),
+        (
+            "model_type",
+            json!(7),
+            "model type `(none)` is not supported",
+        ),
+        ("hidden_size", json!(null), "`hidden_size` is missing"),
+        ("hidden_size", json!(0), "`hidden_size` is 0"),
+        (
+            "hidden_size",
+            json!(-24),
+            "`hidden_size` is -24, not a whole number",
+        ),
+        (
+            "hidden_size",
+            json!("24"),
+            "`hidden_size` is \"24\", not a whole number",
+        ),
+        (
+            "vocab_size",
+            json!(1.5),
+            "`vocab_size` is 1.5, not a whole number",
+        ),
+        (
+            "vocab_size",
+            json!(1u64 << 40),
+            "`vocab_size` is 1099511627776, above 16777216",
+        ),
+        (
+            "num_hidden_layers",
+            json!(5000),
+            "`num_hidden_layers` is 5000, above 4096",
+        ),
+        ("type_vocab_size", json!(0), "`type_vocab_size` is 0"),
+        (
+            "num_attention_heads",
+            json!(5),
+            "5 attention heads do not divide the hidden size 24",
+        ),
+        (
+            "hidden_act",
+            json!("swish"),
+            "activation `swish` is not supported",
+        ),
+        ("hidden_act", json!(3), "`hidden_act` is 3, not a name"),
+        (
+            "hidden_dropout_prob",
+            json!(1.0),
+            "`hidden_dropout_prob` is 1, outside [0, 1)",
+        ),
+        (
+            "hidden_dropout_prob",
+            json!(-0.5),
+            "`hidden_dropout_prob` is -0.5, outside [0, 1)",
+        ),
+        (
+            "layer_norm_eps",
+            json!("small"),
+            "`layer_norm_eps` is \"small\", not a number",
+        ),
+        (
+            "position_embedding_type",
+            json!("relative_key"),
+            "position embeddings `relative_key` are not supported",
+        ),
+        (
+            "is_decoder",
+            json!(true),
+            "`is_decoder` is true; only encoders are supported",
+        ),
+    ];
+    for (field, value, expected) in fields {
+        check(
+            |dir| set(dir, field, value.clone()),
+            &format!("DIR/config.json: {expected}"),
+        );
+    }
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_path() {
+    check(
+        |dir| fs::remove_file(dir.join("config.json")).unwrap(),
+        "cannot read DIR/config.json: No such file or directory (os error 2)",
+    );
+    check(
+        |dir| fs::write(dir.join("config.json"), "{\"model_type\": ").unwrap(),
+        "DIR/config.json: EOF while parsing a value at line 1 column 15",
+    );
+    check(
+        |dir| fs::remove_file(dir.join("model.safetensors")).unwrap(),
+        "no `model.safetensors` or `model.safetensors.index.json` in `DIR`",
+    );
+    for text in ["[]", "7", "\"bert\"", ""] {
+        let dir = Copy::default().of("tiny_bert");
+        let model = dir.path().join("model");
+        fs::write(model.join("config.json"), text).unwrap();
+        let error = Model::load(&model, THREE, &mut rng(1)).unwrap_err();
+        assert!(matches!(error, TuneError::Config { .. }), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_tensor_that_does_not_fit_is_refused_with_its_name_and_shapes() {
+    check(
+        |dir| set(dir, "vocab_size", json!(68)),
+        "tensor `bert.embeddings.word_embeddings.weight` is [67, 24] in DIR \
+         but [68, 24] by its config.json",
+    );
+    check(
+        |dir| set(dir, "intermediate_size", json!(64)),
+        "tensor `bert.encoder.layer.0.intermediate.dense.weight` is [32, 24] in DIR \
+         but [64, 24] by its config.json",
+    );
+    check(
+        |dir| set(dir, "num_hidden_layers", json!(3)),
+        "tensor `bert.encoder.layer.2.attention.self.query.weight` is missing from DIR",
+    );
+}
+
+/// The sizes would take a petabyte: they are compared before memory is taken.
+#[test]
+fn absurd_sizes_are_refused_before_memory_is_taken() {
+    let spoil = |dir: &Path| {
+        for field in ["vocab_size", "hidden_size", "intermediate_size"] {
+            set(dir, field, json!(1 << 24));
+        }
+    };
+    check(
+        spoil,
+        "tensor `bert.embeddings.word_embeddings.weight` is [67, 24] in DIR \
+         but [16777216, 16777216] by its config.json",
+    );
+}
+
+#[test]
+fn a_checkpoint_without_a_tensor_of_the_encoder_is_refused_with_its_name() {
+    let source = Checkpoint::open(golden("tiny_bert")).unwrap();
+    let model = load("tiny_bert", THREE, 0.0);
+    for (name, entry) in model.network.layout().entries() {
+        assert!(source.contains(name));
+        let without = |n: &str| (n != name).then(|| n.to_string());
+        let copy = Copy {
+            rename: &without,
+            ..Copy::default()
+        };
+        let outcome = copy.load("tiny_bert", THREE);
+        match outcome {
+            Ok((_, report)) => {
+                assert!(entry.head, "{name}");
+                assert_eq!(report.initialised, [name]);
+            }
+            Err(TuneError::MissingTensor { name: missing, .. }) => {
+                assert!(!entry.head);
+                assert_eq!(missing, name);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// Fusion reads checkpoints as they are: nothing is made up there.
+#[test]
+fn without_a_generator_a_missing_head_is_an_error() {
+    let model = load("tiny_bert", Head::Classifier { outputs: 5 }, 0.0);
+    let mut params = vec![0.0; model.params.len()];
+    let dir = golden("tiny_bert");
+    let none: Option<&mut rand_chacha::ChaCha8Rng> = None;
+    let error = model
+        .network
+        .read_params(&dir, &mut params, none)
+        .unwrap_err();
+    assert!(matches!(&error, TuneError::Shape { name, .. } if name == "classifier.weight"));
+    let checkpoint = Checkpoint::open(&dir).unwrap();
+    let error = model.network.tensors(&checkpoint, &dir).unwrap_err();
+    assert!(matches!(&error, TuneError::Shape { name, .. } if name == "classifier.weight"));
+}
+
+#[test]
+fn only_bert_has_a_masked_language_model_head() {
+    for folder in ["tiny_roberta", "tiny_distilbert"] {
+        let error = Model::load(&golden(folder), Head::MaskedLm, &mut rng(1)).unwrap_err();
+        assert!(error.to_string().contains("only BERT"), "{error}");
+    }
+}
+
+/// Any JSON that a field might hold.
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (0u64..40).prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (0.0f64..1.0).prop_map(Value::from),
+        ".{0,6}".prop_map(Value::from),
+        prop::sample::select(vec!["gelu", "relu", "absolute"]).prop_map(Value::from),
+        Just(json!([1, 2])),
+        Just(json!({"a": 1})),
+    ]
+}
+
+const FIELDS: [&str; 26] = [
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "layer_norm_eps",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "classifier_dropout",
+    "initializer_range",
+    "pad_token_id",
+    "dim",
+    "n_layers",
+    "n_heads",
+    "hidden_dim",
+    "activation",
+    "dropout",
+    "attention_dropout",
+    "seq_classif_dropout",
+    "position_embedding_type",
+    "is_decoder",
+    "id2label",
+    "problem_type",
+];
+
+proptest! {
+    #[test]
+    fn no_configuration_makes_the_reader_panic(
+        model_type in prop::sample::select(vec!["bert", "roberta", "distilbert"]),
+        base in any::<bool>(),
+        fields in prop::collection::vec((prop::sample::select(FIELDS.to_vec()), any_value()), 0..5),
+        others in prop::collection::vec((".{0,8}", any_value()), 0..3),
+    ) {
+        let mut raw = if base {
+            let text = fs::read_to_string(golden(&format!("tiny_{model_type}")).join("config.json"));
+            serde_json::from_str(&text.unwrap()).unwrap()
+        } else {
+            Map::from_iter([("model_type".to_string(), json!(model_type))])
+        };
+        raw.extend(others);
+        raw.extend(fields.into_iter().map(|(name, value)| (name.to_string(), value)));
+        match Config::from_raw(raw.clone(), Path::new("config.json")) {
+            Ok(config) => {
+                prop_assert_eq!(&config.raw, &raw);
+                prop_assert!((1..=config.max_positions).contains(&config.max_length()));
+                prop_assert_eq!(config.hidden_size % config.num_heads, 0);
+                let rates = [config.dropout.hidden, config.dropout.attention, config.dropout.classifier];
+                prop_assert!(rates.iter().all(|rate| (0.0..1.0).contains(rate)));
+                LabelNames::from_config(&config);
+            }
+            Err(error) => prop_assert!(error.to_string().starts_with("config.json: ")),
+        }
+    }
+}
