@@ -166,7 +166,7 @@ pub struct DemoArgs {
 #[command(after_help = "\
 Examples:
   bomf finetune --model ./model --data ./mrpc --out ./run --learning-rate 2e-5 --batch-size 16
-  bomf finetune --model ./model --data ./mrpc --out ./run --recipe ./tuned/recipe.yaml")]
+  bomf finetune --model ./model --data ./mrpc --out ./run --recipe ./tuned/tuned.yaml")]
 pub struct FinetuneArgs {
     #[command(flatten)]
     pub source: Source,

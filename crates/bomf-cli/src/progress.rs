@@ -16,6 +16,7 @@ const TICK: Duration = Duration::from_millis(500);
 
 const STEPS: &str =
     "{prefix:<12} {bar:16} {human_pos}/{human_len} {rate} {elapsed}, {eta} left  {wide_msg}";
+const PERCENT: &str = "{prefix:<12} {bar:16} {percent}% {elapsed}, {eta} left  {wide_msg}";
 const BYTES: &str =
     "{prefix:<12} {bar:16} {bytes}/{total_bytes} {bytes_per_sec} {elapsed}, {eta} left  {wide_msg}";
 
@@ -62,6 +63,7 @@ impl Progress {
     fn bar(&self, phase: Phase, total: u64) -> ProgressBar {
         let template = match phase {
             Phase::Download => BYTES,
+            Phase::Tune => PERCENT,
             _ => STEPS,
         };
         let style = ProgressStyle::with_template(template)
@@ -143,10 +145,12 @@ impl Observer for Progress {
     }
 }
 
-/// "stage 1: 120/600 steps, 96 s left, best accuracy 0.81".
+/// "fine-tuning: 120/600 steps, 96 s left, best accuracy 0.81".
 fn how_it_stands(phase: Phase, done: u64, total: u64, took: Duration, message: &str) -> String {
     let mut text = match phase {
         Phase::Download => format!("{}: {:.1}/{:.1} MB", name(phase), mega(done), mega(total)),
+        // Its units, hundredths of a trial, mean nothing to people.
+        Phase::Tune => format!("{}: {} %", name(phase), 100 * done / total.max(1)),
         _ => format!("{}: {done}/{total} {}", name(phase), unit(phase)),
     };
     if done > 0 && total > done {
@@ -200,7 +204,11 @@ mod tests {
         let took = Duration::from_secs(24);
         assert_eq!(
             how_it_stands(Phase::Tune, 120, 600, took, "accuracy 0.81"),
-            "stage 1: 120/600 steps, 96 s left, accuracy 0.81"
+            "stage 1: 20 %, 96 s left, accuracy 0.81"
+        );
+        assert_eq!(
+            how_it_stands(Phase::Finetune, 120, 600, took, ""),
+            "fine-tuning: 120/600 steps, 96 s left"
         );
         assert_eq!(
             how_it_stands(Phase::Fuse, 0, 9, took, ""),
