@@ -1,5 +1,6 @@
 //! The engine against PyTorch and transformers: see `golden/encoders.py` and
 //! `golden/minilm.py`, which made the values, and `golden/versions.json`.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bomf_checkpoint::Checkpoint;
 use bomf_tune::batch::{Batch, Sequences};

@@ -1,4 +1,5 @@
 //! Kernels against exact values in `float64`: see `golden/ops.py`, which made them.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bomf_tune::kernels::activation::{self, Activation};
 use bomf_tune::kernels::{cross_entropy, layer_norm};

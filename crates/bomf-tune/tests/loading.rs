@@ -1,10 +1,11 @@
 //! Model folders: every way a BERT's tensors are named and stored, and round trips.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod tiny;
 
 use bomf_checkpoint::{Checkpoint, Dtype};
 use bomf_tune::models::{Head, LabelNames, LoadReport, Model};
-use tiny::copy::Copy;
+use tiny::copy::{Copy, Rename};
 use tiny::{golden, load, rng};
 
 const THREE: Head = Head::Classifier { outputs: 3 };
@@ -37,7 +38,7 @@ fn tensors_are_found_whatever_stands_before_their_names() {
         None => Some(name.to_string()),
     };
     let wrapped = |name: &str| Some(format!("module.{name}"));
-    let prefixes: [&dyn Fn(&str) -> Option<String>; 3] = [&strip, &deeper, &wrapped];
+    let prefixes: [Rename; 3] = [&strip, &deeper, &wrapped];
     for rename in prefixes {
         let copy = Copy {
             rename,

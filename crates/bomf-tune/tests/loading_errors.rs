@@ -1,4 +1,5 @@
 //! Model folders that cannot be loaded: one clear error for each way to be broken.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod tiny;
 

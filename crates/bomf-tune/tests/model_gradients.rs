@@ -1,5 +1,6 @@
 //! Whole models with dropout active against central differences; frozen layers;
 //! accumulation.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod differences;
 mod tiny;

@@ -1,4 +1,5 @@
 //! AdamW against its definition in `f64`, clipping, decay, and the schedules.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bomf_tune::optim::{AdamW, AdamWOptions, Schedule};
 use bomf_tune::params::{Init, Layout};

@@ -1,4 +1,5 @@
 //! Tokenizers: any length, any bytes.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod tiny;
 

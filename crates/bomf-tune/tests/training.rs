@@ -1,4 +1,5 @@
 //! Training as a whole: it learns, it is repeatable, it says when it diverges.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod tiny;
 

@@ -7,9 +7,12 @@ use bomf_tune::models::{Head, LoadReport, Model};
 use std::fs;
 use tempfile::TempDir;
 
-/// A copy of a golden folder's model, its tensors renamed (`None`: left out).
+/// A tensor's new name; `None` where it is left out.
+pub type Rename<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A copy of a golden folder's model, its tensors renamed.
 pub struct Copy<'a> {
-    pub rename: &'a dyn Fn(&str) -> Option<String>,
+    pub rename: Rename<'a>,
     pub dtype: Dtype,
     pub max_shard_bytes: Option<u64>,
 }
