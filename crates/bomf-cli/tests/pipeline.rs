@@ -279,6 +279,7 @@ finetune: {learning_rate: 1, batch_size: 1, weight_decay: 10, warmup_ratio: 0, e
         "bench --model model --data data --mode train --batch-size 0",
         "pretrain --corpus corpus.txt --out none --batch-size 0",
         "eval --model model --data data",
+        "eval --model model --data data --threads 100000",
         "fuse --members run/fused --data data --out none",
         "run --model data --data data --out none",
     ] {

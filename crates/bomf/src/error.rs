@@ -57,7 +57,7 @@ pub enum Error {
     #[error("no member gives finite outputs on the select split")]
     NoMember,
     /// There is nothing to fuse.
-    #[error("{found} checkpoints: fusion needs at least 2")]
+    #[error("fusion needs at least 2 checkpoints; found {found}")]
     TooFewMembers {
         /// How many there are.
         found: usize,

@@ -34,11 +34,21 @@ pub use run::{finetune, run, tune};
 use crate::Error;
 use crate::recipe::{Finetune, RecipeError};
 
+/// The most threads: beyond what machines have, starting them takes minutes.
+const MAX_THREADS: usize = 1024;
+
 /// Runs `work` on a pool of `threads` threads; 0 takes every core.
 fn in_pool<T: Send>(
     threads: usize,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> Result<T, Error> {
+    if threads > MAX_THREADS {
+        return Err(out_of_range(
+            "threads",
+            threads,
+            &format!("at most {MAX_THREADS}"),
+        ));
+    }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
