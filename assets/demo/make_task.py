@@ -327,7 +327,7 @@ class Writer:
 
     def judged(self, what, was, p):
         """`what was ...`, plain or turned round."""
-        form = self.weighted([(8, 0), (1, 1), (0.8, 2), (0.6, 3), (0.6, 4), (0.8, 5)])
+        form = self.weighted([(16, 0), (0.6, 1), (0.5, 2), (0.4, 3), (0.4, 4), (0.5, 5)])
         if form == 0:
             return f"{what} {was} {self.adverbial(p)}"
         if form == 1:
@@ -351,8 +351,8 @@ class Writer:
         """A judgement of the whole subject."""
         it, him = s.pronoun, s.obj
         form = self.weighted(
-            [(6, 0), (2, 1), (1, 2), (2, 3), (0.8, 4), (0.8, 5), (0.8, 6), (0.4, 7), (0.6, 8),
-             (1, 9), (0.5, 10), (2.5, 11), (0.4, 12), (0.4, 13)]
+            [(9, 0), (3, 1), (0.6, 2), (3, 3), (0.5, 4), (1, 5), (1, 6), (0.3, 7), (0.4, 8),
+             (1, 9), (0.3, 10), (0.8, 11), (0.2, 12), (0.2, 13)]
         )
         if form == 0:
             return self.judged(it, "was", p)
@@ -417,8 +417,8 @@ class Writer:
     def verdict(self, s):
         """A verdict and its true label."""
         kind = self.weighted(
-            [(28, "one"), (24, "two"), (12, "contrast"), (10, "reported"), (4, "side"),
-             (3, "change"), (9, "parts"), (8, "middling"), (8, "withheld")]
+            [(40, "one"), (38, "two"), (10, "contrast"), (8, "reported"), (3, "side"),
+             (2, "change"), (10, "parts"), (10, "middling"), (10, "withheld")]
         )
         p = self.sign()
         if kind == "one":

@@ -22,6 +22,16 @@ const FILES: &[(&str, &[u8])] = &[
     ("data/train.jsonl", asset!("train.jsonl")),
     ("data/validation.jsonl", asset!("validation.jsonl")),
     ("data/test.jsonl", asset!("test.jsonl")),
+    ("model/config.json", asset!("encoder/config.json")),
+    (
+        "model/model.safetensors",
+        asset!("encoder/model.safetensors"),
+    ),
+    ("model/tokenizer.json", asset!("encoder/tokenizer.json")),
+    (
+        "model/tokenizer_config.json",
+        asset!("encoder/tokenizer_config.json"),
+    ),
     ("recipe.yaml", asset!("recipe.yaml")),
 ];
 
