@@ -12,7 +12,7 @@ pub use bomf_study as study;
 pub use error::Error;
 pub use hub::{HubError, Place, resolve_model};
 pub use observer::{Observer, Phase, Silent};
-pub use output::{claim_output, read_output, write_recipe};
+pub use output::{claim_output, read_output};
 pub use pipeline::{bench, eval, finetune, fuse, pretrain, run, tune};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{

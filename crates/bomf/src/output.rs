@@ -76,11 +76,7 @@ pub(crate) fn check_inputs<'a>(
     Ok(())
 }
 
-/// Writes the recipe of the run in `out`, again once guesses have become values.
-///
-/// # Errors
-/// [`Error::Output`].
-pub fn write_recipe(out: &Path, recipe: &Recipe) -> Result<(), Error> {
+fn write_recipe(out: &Path, recipe: &Recipe) -> Result<(), Error> {
     let path = out.join(RECIPE);
     std::fs::write(&path, recipe.to_yaml()).map_err(|source| Error::Output { path, source })
 }

@@ -122,7 +122,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         check_inputs(&request.out, members.chain([request.data.as_path()]))?;
     }
     let out = &request.out;
-    claim_output(out, request.overwrite, recipe)?;
+    claim_output(out, request.overwrite, &task.settled(recipe))?;
     let mut journal = Journal::create(&out.join("trials.jsonl"))?;
     let records: Vec<MemberRecord> = folders
         .iter()

@@ -50,7 +50,7 @@ fn prepare(request: &RunRequest, observer: &mut dyn Observer) -> Result<Prepared
     if request.overwrite {
         check_inputs(&request.out, [base.as_path(), &request.data])?;
     }
-    claim_output(&request.out, request.overwrite, recipe)?;
+    claim_output(&request.out, request.overwrite, &task.settled(recipe))?;
     let journal = Journal::create(&request.out.join("trials.jsonl"))?;
     let seconds = Seconds {
         stage1: 0.0,
@@ -78,7 +78,7 @@ impl Prepared {
         observer: &mut dyn Observer,
     ) -> Result<(Stage1, Recipe), Error> {
         let started = Instant::now();
-        let mut tuned = recipe.clone();
+        let mut tuned = self.task.settled(recipe);
         let (task, model) = (&self.task, &mut self.model);
         let choices = &mut tuned.finetune;
         let record = stage1::search(

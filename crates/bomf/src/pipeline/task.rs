@@ -1,7 +1,7 @@
 //! The task of a run: its data tokenised, its labels ordered, its scorer.
 
 use super::scorer::Scorer;
-use crate::recipe::{Recipe, TaskKind};
+use crate::recipe::{self, Columns, Metric, Recipe, TaskKind};
 use crate::{Error, Observer};
 use bomf_study::Splits;
 use bomf_tune::data::{self, DataOptions, Dataset, read_dataset};
@@ -21,6 +21,9 @@ pub(super) struct Task {
     pub train: EncodedSplit,
     pub select: EncodedSplit,
     pub report: EncodedSplit,
+    /// The recipe's part on the task with every guess filled in, so that a run
+    /// can be repeated from what it wrote.
+    settled: recipe::Task,
     /// What was guessed, carved off or looks odd.
     pub notes: Vec<String>,
 }
@@ -60,10 +63,12 @@ impl Task {
             .and_then(Path::file_name)
             .map(|n| n.to_string_lossy());
         let named = recipe.task.name.clone();
+        let name = named
+            .or(folder.map(String::from))
+            .unwrap_or_else(|| "task".into());
         let task = Task {
-            name: named
-                .or(folder.map(String::from))
-                .unwrap_or_else(|| "task".into()),
+            settled: settle(recipe, &name, kind, &dataset)?,
+            name,
             kind,
             labels: match kind {
                 TaskKind::Classification => LabelNames::Classes(dataset.label_names.clone()),
@@ -81,6 +86,14 @@ impl Task {
         Ok(task)
     }
 
+    /// `recipe` with what was guessed about the task.
+    pub fn settled(&self, recipe: &Recipe) -> Recipe {
+        Recipe {
+            task: self.settled.clone(),
+            ..recipe.clone()
+        }
+    }
+
     pub fn splits(&self) -> Splits {
         Splits {
             train: self.train.sequences.len(),
@@ -88,6 +101,36 @@ impl Task {
             report: self.report.sequences.len(),
         }
     }
+}
+
+fn settle(
+    recipe: &Recipe,
+    name: &str,
+    kind: TaskKind,
+    dataset: &Dataset,
+) -> Result<recipe::Task, Error> {
+    let wanted = recipe.objectives(kind)?;
+    let given = &recipe.task;
+    let names = &dataset.label_names;
+    let guessed = || names.get(data::positive_class(names) as usize).cloned();
+    let needs_positive = wanted.metrics.contains(&Metric::F1);
+    Ok(recipe::Task {
+        name: Some(name.into()),
+        kind: Some(kind),
+        columns: Columns {
+            text: Some(dataset.columns.text.clone()),
+            text_pair: dataset.columns.text_pair.clone(),
+            label: Some(dataset.columns.label.clone()),
+        },
+        metrics: wanted.metrics,
+        choose_by: Some(wanted.choose_by),
+        positive_label: given
+            .positive_label
+            .clone()
+            .or_else(|| guessed().filter(|_| needs_positive)),
+        labels: (kind == TaskKind::Classification).then(|| names.clone()),
+        ..given.clone()
+    })
 }
 
 /// Reads the data; the classes are numbered as the recipe says, else as the model
