@@ -1,10 +1,9 @@
 //! CPU kernels: the arithmetic of every fused operation, on plain slices.
 //!
-//! Each kernel is an ordinary safe function over row-major `f32` slices; the few
-//! unsafe blocks (disjoint writes from several threads) stand behind such a
-//! function with their reason. Kernels are compiled for several instruction sets
-//! and the best is picked at run time (`multiversion`), products go through
-//! `faer`, which does the same: a portable build loses nothing.
+//! Each kernel is an ordinary safe function over row-major `f32` slices; none needs
+//! unsafe code. Kernels are compiled for several instruction sets and the best is
+//! picked at run time (`multiversion`), products go through `faer`, which does the
+//! same: a portable build loses nothing.
 //!
 //! Rows are split among the threads of the current rayon pool in blocks of fixed
 //! size, and no sum crosses a block, so results do not depend on scheduling.

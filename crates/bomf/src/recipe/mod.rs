@@ -81,8 +81,9 @@ pub struct Stage1 {
     /// Evaluations on the select split in each pass. Default 2, from 1 to 1,000.
     pub evaluations_per_epoch: usize,
     /// What is searched, and where. Given in the recipe, it replaces the default:
-    /// `learning_rate` log-uniform from 1e-5 to 5e-4 and `batch_size` from 8 to
-    /// 32, each unless `finetune` fixes it.
+    /// `learning_rate` log-uniform from 1e-5 to 1e-4 and `batch_size` from 8 to
+    /// 32, each unless `finetune` fixes it. A lightweight model bears larger rates
+    /// than the full one: ranges beyond 1e-4 are for small models.
     pub space: IndexMap<Hyperparameter, Dimension>,
 }
 
@@ -248,7 +249,7 @@ impl Default for Stage1 {
                     Hyperparameter::LearningRate,
                     Dimension::LogFloat {
                         low: 1e-5,
-                        high: 5e-4,
+                        high: 1e-4,
                     },
                 ),
                 (
