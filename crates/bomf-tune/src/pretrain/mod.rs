@@ -32,9 +32,8 @@ pub struct BertSize {
 }
 
 impl BertSize {
-    /// Standard deviation of new weights, `1 / √hidden`: BERT's 0.02 is about that for
-    /// its width, and leaves the attention of a narrow model blind for thousands of
-    /// steps.
+    /// Standard deviation of new weights, `1 / √hidden`: BERT's 0.02 is near that for
+    /// its own width, and far too small for a narrow model.
     fn initializer_range(&self) -> f64 {
         ((self.hidden_size as f64).powf(-0.5) * 1000.0).round() / 1000.0
     }
@@ -74,8 +73,7 @@ impl BertSize {
 /// of the same size as other new weights.
 ///
 /// With random ones, a model must learn from text alone which positions are near
-/// each other before its attention is of any use; on a small corpus that takes
-/// longer than all the rest.
+/// each other before its attention is of any use.
 pub fn sinusoidal_positions(model: &mut Model) {
     let config = model.network.config();
     let (rows, cols) = (config.max_positions, config.hidden_size);
