@@ -72,6 +72,20 @@ pub enum OutputFormat {
     Json,
 }
 
+const BO_HELP: &str = r#"\
+One JSON object a line; all objectives are minimised. A conversation (> in, < out):
+  > {"type": "start", "protocol": 1, "space": "box", "nx": 2, "nobj": 2,
+     "lower": [0, 0], "upper": [1, 1], "ref_point": [18, 6], "seed": 0}
+  < {"type":"ready","name":"bomf 0.1.0"}
+  > {"type": "tell", "points": [{"x": [0.5, 0.5], "y": [24.1, 5.9]}]}
+  > {"type": "ask", "q": 1}
+  < {"type":"suggest","xs":[[0.12,0.81]]}
+  > {"type": "stop"}
+
+A space "simplex" has nx weights that sum to 1, and no bounds. Without a ref_point it is
+inferred. A failed evaluation is told with "y": null. What is wrong with a line is answered
+by {"type":"error","message":..,"hint":..}, and the conversation goes on."#;
+
 /// What to do
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -93,6 +107,9 @@ pub enum Command {
     Pretrain(PretrainArgs),
     /// Measure the speed of training or evaluation
     Bench(BenchArgs),
+    /// The optimiser alone, for any program: JSON lines on stdin and stdout
+    #[command(after_help = BO_HELP)]
+    Bo,
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,12 @@ pub enum Failure {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// Standard input broke off.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     /// A panic.
     #[error("bomf failed by its own fault")]
     Bug,
@@ -53,7 +59,7 @@ impl Failure {
                 )
                 .into(),
             ),
-            Failure::Write { .. } => None,
+            Failure::Write { .. } | Failure::Read { .. } => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Fine-tune once, fuse by Bayesian optimisation: the two-stage pipeline.
 
+pub mod ask_tell;
 mod error;
 mod hub;
 mod observer;

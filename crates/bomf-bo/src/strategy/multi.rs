@@ -157,6 +157,18 @@ impl<S: SearchSpace> MultiObjective<S> {
         self.trials.propose(ranked, rng)
     }
 
+    /// The next `q` points, to be evaluated side by side.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_batch<R: Rng + ?Sized>(
+        &mut self,
+        q: usize,
+        rng: &mut R,
+    ) -> Result<Vec<<S::Point as ToOwned>::Owned>> {
+        (0..q).map(|_| self.ask(rng)).collect()
+    }
+
     /// Records the outcome of `point`, proposed or not: its objectives (shape
     /// `m`), or `None` (or values of which one is not finite) if its evaluation
     /// failed.

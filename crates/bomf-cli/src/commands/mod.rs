@@ -1,6 +1,7 @@
 //! The commands: arguments into a request, the outcome into text or JSON.
 
 mod bench;
+mod bo;
 mod demo;
 mod eval;
 mod finetune;
@@ -35,6 +36,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Report(args) => report::command(args, context),
         Command::Pretrain(args) => pretrain::command(args, context),
         Command::Bench(args) => bench::command(args, context),
+        Command::Bo => bo::command(context),
     }
 }
 
