@@ -58,7 +58,7 @@ pub mod space;
 pub mod strategy;
 
 pub use acquisition::Acquisition;
-pub use error::{BoError, DomainFault, MetricFault};
+pub use error::{BoError, ConditionFault, ConstraintFault, DomainFault, MetricFault};
 
 /// The result of this crate's functions.
 pub type Result<T, E = BoError> = std::result::Result<T, E>;

@@ -55,10 +55,7 @@ fn an_integer_may_stand_for_a_float() {
 
 #[test]
 fn refusals_name_the_parameter() {
-    let fault = |domain: Domain| {
-        let name = "p".to_owned();
-        BoxSpace::new(vec![Parameter { name, domain }]).unwrap_err()
-    };
+    let fault = |domain: Domain| BoxSpace::new(vec![Parameter::new("p", domain)]).unwrap_err();
     let domain = |reason| BoError::Domain {
         name: "p".to_owned(),
         reason,

@@ -4,12 +4,22 @@
 //! [`Region`]; [`maximise`] searches an acquisition function over a whole space
 //! with it.
 
+mod local;
 mod maximise;
+mod nearest;
 mod on_box;
+mod on_constrained;
+mod on_product;
 mod on_simplex;
+mod polyhedral;
+mod polyhedron;
+mod product_region;
 mod projected;
 mod region;
 
 pub use maximise::{Scored, SearchOptions, SearchSpace, maximise};
+pub use polyhedral::{Place, Polyhedral};
+pub use polyhedron::{HalfSpace, Polyhedron};
+pub use product_region::{Block, ProductRegion};
 pub use projected::{Minimum, SolverOptions, minimise};
 pub use region::{BoxRegion, Region, SimplexRegion};

@@ -10,10 +10,10 @@
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use super::maximise::ascend;
-use super::{BoxRegion, Scored, SearchSpace, SolverOptions};
+use super::local::climb_in;
+use super::{Scored, SearchSpace, SolverOptions};
 use crate::sampling::ScrambledSobol;
-use crate::space::{BoxSpace, Space};
+use crate::space::{BoxSpace, Domain, Space, Value};
 use crate::{Acquisition, Result};
 
 /// Part of the candidates that lies around the incumbents.
@@ -23,8 +23,8 @@ const NEAR: f64 = 0.4;
 /// unit interval: drawn log-uniformly between these.
 const STEPS: (f64, f64) = (0.005, 0.3);
 
-/// Rounds of local search in the discrete coordinates.
-const ROUNDS: usize = 8;
+/// Where an incumbent is moved in a few parameters only, this many on average.
+const FEW: f64 = 2.0;
 
 impl SearchSpace for BoxSpace {
     fn candidates<R: Rng + ?Sized>(
@@ -42,21 +42,7 @@ impl SearchSpace for BoxSpace {
         let mut sobol = ScrambledSobol::new(d, rng);
         let mut points: Vec<Vec<f64>> = (near..count).map(|_| sobol.next_point()).collect();
         for i in 0..near {
-            let mut x = incumbents[i % incumbents.len()].clone();
-            let step = STEPS.0 * (STEPS.1 / STEPS.0).powf(rng.random());
-            // Half of them move in a few coordinates only.
-            let part = if rng.random() {
-                1.0
-            } else {
-                (2.0 / d as f64).min(1.0)
-            };
-            let sure = rng.random_range(0..d);
-            for (j, v) in x.iter_mut().enumerate() {
-                if j == sure || rng.random::<f64>() < part {
-                    *v = (*v + step * rng.sample::<f64, _>(StandardNormal)).clamp(0.0, 1.0);
-                }
-            }
-            points.push(x);
+            points.push(step_from(self, &incumbents[i % incumbents.len()], rng));
         }
         for x in &mut points {
             self.snap(x);
@@ -70,49 +56,58 @@ impl SearchSpace for BoxSpace {
         start: &Scored,
         options: &SolverOptions,
     ) -> Result<Scored> {
-        let continuous = self.continuous();
-        let mut best = climb(acquisition, &continuous, start, options)?;
-        if continuous.iter().all(|c| *c) {
-            return Ok(best);
-        }
-        for _ in 0..ROUNDS {
-            let neighbours = self.neighbours(&best.x);
-            let values = acquisition.values(&neighbours)?;
-            let mut better: Option<Scored> = None;
-            for (x, value) in neighbours.into_iter().zip(values) {
-                if value > better.as_ref().map_or(best.value, |b| b.value) {
-                    better = Some(Scored { x, value });
-                }
-            }
-            match better {
-                Some(b) => best = climb(acquisition, &continuous, &b, options)?,
-                None => break,
-            }
-        }
-        Ok(best)
+        climb_in(self, acquisition, start, options)
     }
 }
 
-/// Ascent in the continuous coordinates.
-fn climb(
-    acquisition: &dyn Acquisition,
-    continuous: &[bool],
-    start: &Scored,
-    options: &SolverOptions,
-) -> Result<Scored> {
-    if !continuous.contains(&true) {
-        return Ok(start.clone());
+/// A random step from an incumbent: numbers by a normal amount, integers by at
+/// least one where they are meant to move, choices to any other. Parameters that
+/// become active are drawn anew.
+pub(super) fn step_from<R: Rng + ?Sized>(
+    space: &BoxSpace,
+    incumbent: &[f64],
+    rng: &mut R,
+) -> Vec<f64> {
+    let mut x = incumbent.to_vec();
+    let n = space.parameters().len();
+    let step = STEPS.0 * (STEPS.1 / STEPS.0).powf(rng.random());
+    // Half of them move in a few parameters only.
+    let few = !rng.random::<bool>();
+    let part = if few { (FEW / n as f64).min(1.0) } else { 1.0 };
+    let sure = rng.random_range(0..n);
+    let before = space.values(incumbent);
+    for (i, value) in before.iter().enumerate() {
+        if i != sure && rng.random::<f64>() >= part {
+            continue;
+        }
+        let slot = &mut x[space.slot(i)];
+        match (&space.parameters()[i].domain, value) {
+            (_, None) => {}
+            (Domain::Categorical { choices }, Some(_)) => {
+                // One of few moves, or a change as likely as the step is long.
+                if few || rng.random::<f64>() < step {
+                    let pick = rng.random_range(0..choices.len());
+                    slot.fill(0.0);
+                    slot[pick] = 1.0;
+                }
+            }
+            (domain, Some(value)) => {
+                slot[0] = (slot[0] + step * rng.sample::<f64, _>(StandardNormal)).clamp(0.0, 1.0);
+                if let Value::Integer(v) = value
+                    && few
+                    && domain.decode(slot) == *value
+                {
+                    let next = Value::Integer(if rng.random() { v + 1 } else { v - 1 });
+                    let mut own = Vec::with_capacity(1);
+                    if domain.encode(&next, &mut own) {
+                        slot.copy_from_slice(&own);
+                    }
+                }
+            }
+        }
     }
-    let bound = |free: f64| {
-        continuous
-            .iter()
-            .zip(&start.x)
-            .map(|(c, x)| if *c { free } else { *x })
-            .collect()
-    };
-    let region = BoxRegion {
-        lower: bound(0.0),
-        upper: bound(1.0),
-    };
-    ascend(acquisition, &region, start, options)
+    if space.is_conditional() {
+        space.wake(&mut x, &before, || rng.random());
+    }
+    x
 }

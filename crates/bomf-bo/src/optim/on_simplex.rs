@@ -63,7 +63,11 @@ impl SearchSpace for SimplexSpace {
 }
 
 /// A random step from incumbent `w`, in one of five ways.
-fn step_from<R: Rng + ?Sized>(w: &[f64], incumbents: &[Vec<f64>], rng: &mut R) -> Vec<f64> {
+pub(super) fn step_from<R: Rng + ?Sized>(
+    w: &[f64],
+    incumbents: &[Vec<f64>],
+    rng: &mut R,
+) -> Vec<f64> {
     let n = w.len();
     let t = STEPS.0 * (STEPS.1 / STEPS.0).powf(rng.random());
     let towards =

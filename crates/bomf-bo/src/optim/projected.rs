@@ -104,13 +104,11 @@ where
         if size <= options.gradient_tolerance {
             break;
         }
-        let free: Vec<bool> = (0..d)
-            .map(|i| steepest[i] != 0.0 || !region.on_bound(&x, i))
-            .collect();
+        let face = Face::new(region, &x, &steepest);
 
         // The arc with the quasi-Newton direction; that direction as far as the
         // first bound; the arc with the projected gradient.
-        let newton = history.direction(region, &free, &gradient);
+        let newton = history.direction(&face, &gradient);
         let mut attempts: Vec<(&[f64], f64, bool, usize)> = Vec::with_capacity(3);
         if let Some(newton) = &newton {
             let straight = region.max_step(&x, newton).min(1.0);
@@ -191,6 +189,38 @@ fn finite(value: f64, gradient: &[f64]) -> f64 {
     }
 }
 
+/// The face that the projected gradient stays on.
+struct Face<'a, R> {
+    region: &'a R,
+    /// The coordinates that are not held on a bound.
+    free: Vec<bool>,
+    /// What is held beside bounds and equalities, orthonormal.
+    normals: Vec<Vec<f64>>,
+}
+
+impl<'a, R: Region> Face<'a, R> {
+    fn new(region: &'a R, x: &[f64], steepest: &[f64]) -> Self {
+        let free: Vec<bool> = (0..x.len())
+            .map(|i| steepest[i] != 0.0 || !region.on_bound(x, i))
+            .collect();
+        let normals = region.face_normals(x, steepest, &free);
+        Self {
+            region,
+            free,
+            normals,
+        }
+    }
+
+    /// Replaces `v` by its projection on the face's span.
+    fn project(&self, v: &mut [f64]) {
+        self.region.project_on_face(&self.free, v);
+        for n in &self.normals {
+            let c = -dot(n, v);
+            axpy(c, n, v);
+        }
+    }
+}
+
 /// The last steps `s` and gradient differences `y`.
 struct History {
     memory: usize,
@@ -222,12 +252,12 @@ impl History {
 
     /// The quasi-Newton direction on the face, if some pair has curvature there
     /// and the direction descends.
-    fn direction(&self, region: &impl Region, free: &[bool], gradient: &[f64]) -> Option<Vec<f64>> {
+    fn direction(&self, face: &Face<'_, impl Region>, gradient: &[f64]) -> Option<Vec<f64>> {
         let mut pairs = Vec::with_capacity(self.pairs.len());
         for (s, y) in &self.pairs {
             let (mut s, mut y) = (s.clone(), y.clone());
-            region.project_on_face(free, &mut s);
-            region.project_on_face(free, &mut y);
+            face.project(&mut s);
+            face.project(&mut y);
             let sy = dot(&s, &y);
             if sy > CURVATURE * (dot(&s, &s) * dot(&y, &y)).sqrt() {
                 pairs.push((s, y, sy));
@@ -237,7 +267,7 @@ impl History {
         let scale = sy / dot(y, y);
 
         let mut q = gradient.to_vec();
-        region.project_on_face(free, &mut q);
+        face.project(&mut q);
         let mut alphas = Vec::with_capacity(pairs.len());
         for (s, y, sy) in pairs.iter().rev() {
             let alpha = dot(s, &q) / sy;
@@ -250,7 +280,7 @@ impl History {
             axpy(alpha - beta, s, &mut q);
         }
         q.iter_mut().for_each(|v| *v = -*v);
-        region.project_on_face(free, &mut q);
+        face.project(&mut q);
         (dot(&q, gradient) < 0.0).then_some(q)
     }
 }

@@ -25,6 +25,15 @@ pub trait Region {
     /// Replaces `v` by its projection on the linear span of a face: zero where
     /// `free` is false, and whatever equalities the region has.
     fn project_on_face(&self, free: &[bool], v: &mut [f64]);
+
+    /// What a direction on the face must be orthogonal to beside that: the
+    /// normals of inequalities other than bounds of coordinates that hold with
+    /// equality at `x` and that `direction` (of the tangent cone) does not
+    /// leave, projected on the face and made orthonormal.
+    fn face_normals(&self, x: &[f64], direction: &[f64], free: &[bool]) -> Vec<Vec<f64>> {
+        let _ = (x, direction, free);
+        Vec::new()
+    }
 }
 
 /// What a step of length `max_step` may miss the bound by: a few units in the

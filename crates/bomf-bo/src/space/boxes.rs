@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Configuration, Domain, Space, Value};
+use super::condition::Activity;
+use super::{BoxSpaceBuilder, Condition, Configuration, Domain, Space, Value};
 use crate::{BoError, Result};
 
 /// A named parameter.
@@ -12,10 +13,41 @@ pub struct Parameter {
     pub name: String,
     /// The values that it may take.
     pub domain: Domain,
+    /// When it is active: if all of these hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+impl Parameter {
+    /// A parameter that is always active.
+    #[must_use]
+    pub fn new(name: impl Into<String>, domain: Domain) -> Self {
+        Self {
+            name: name.into(),
+            domain,
+            conditions: Vec::new(),
+        }
+    }
+
+    /// Its conditions, for a message.
+    fn condition(&self) -> String {
+        let all: Vec<String> = self.conditions.iter().map(Condition::to_string).collect();
+        all.join(" and ")
+    }
 }
 
 /// A product of parameters, with the map of its configurations onto the unit
 /// cube.
+///
+/// A parameter with a [`Condition`] that does not hold is *inactive*: the
+/// configuration leaves it out, its coordinates stand still at the centre
+/// (`1/2`, and `1/c` for each of `c` choices), so that a model sees no
+/// difference where there is none, and no search varies them. At the centre a
+/// model's predictions for an inactive parameter borrow least from one end of
+/// its range.
+///
+/// Serialised as `{"parameters": [..]}`; reading it back checks what
+/// [`BoxSpace::new`] checks.
 ///
 /// ```
 /// use bomf_bo::space::{BoxSpace, Space};
@@ -31,22 +63,51 @@ pub struct Parameter {
 /// assert_eq!(c.categorical("schedule"), Some("linear"));
 /// # Ok::<(), bomf_bo::BoError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Declared", into = "Declared")]
 pub struct BoxSpace {
     parameters: Vec<Parameter>,
+    /// Where the coordinates of each parameter begin.
+    starts: Vec<usize>,
     dim: usize,
+    activity: Activity,
+}
+
+/// A box as it is stored, not yet checked.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    parameters: Vec<Parameter>,
+}
+
+impl TryFrom<Declared> for BoxSpace {
+    type Error = BoError;
+
+    fn try_from(declared: Declared) -> Result<Self> {
+        Self::new(declared.parameters)
+    }
+}
+
+impl From<BoxSpace> for Declared {
+    fn from(space: BoxSpace) -> Self {
+        Self {
+            parameters: space.parameters,
+        }
+    }
 }
 
 impl BoxSpace {
     /// A space of `parameters`, in their order.
     ///
     /// # Errors
-    /// [`BoError::EmptySpace`], [`BoError::DuplicateParameter`] or
-    /// [`BoError::Domain`].
+    /// [`BoError::EmptySpace`], [`BoError::DuplicateParameter`],
+    /// [`BoError::Domain`] or [`BoError::Condition`].
     pub fn new(parameters: Vec<Parameter>) -> Result<Self> {
         if parameters.is_empty() {
             return Err(BoError::EmptySpace);
         }
+        let mut starts = Vec::with_capacity(parameters.len());
+        let mut dim = 0;
         for (i, p) in parameters.iter().enumerate() {
             if parameters[..i].iter().any(|q| q.name == p.name) {
                 return Err(BoError::DuplicateParameter {
@@ -57,9 +118,16 @@ impl BoxSpace {
                 name: p.name.clone(),
                 reason,
             })?;
+            starts.push(dim);
+            dim += p.domain.width();
         }
-        let dim = parameters.iter().map(|p| p.domain.width()).sum();
-        Ok(Self { parameters, dim })
+        let activity = Activity::new(&parameters)?;
+        Ok(Self {
+            parameters,
+            starts,
+            dim,
+            activity,
+        })
     }
 
     /// Starts a space that is declared parameter by parameter.
@@ -74,20 +142,41 @@ impl BoxSpace {
         &self.parameters
     }
 
+    /// Whether some parameter is not always active.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        self.activity.is_conditional()
+    }
+
+    /// The coordinates of parameter `i`.
+    pub(crate) fn slot(&self, i: usize) -> std::ops::Range<usize> {
+        self.starts[i]..self.starts[i] + self.parameters[i].domain.width()
+    }
+
+    /// The value of each parameter at `unit` (shape `dim`), `None` where it is
+    /// not active.
+    pub(crate) fn values(&self, unit: &[f64]) -> Vec<Option<Value>> {
+        let mut values = vec![None; self.parameters.len()];
+        for &i in self.activity.order() {
+            if self.activity.is_active(i, &values) {
+                values[i] = Some(self.parameters[i].domain.decode(&unit[self.slot(i)]));
+            }
+        }
+        values
+    }
+
     /// Moves `unit` (shape `dim`) onto the coordinates of its nearest
     /// configuration, so that a model sees what will be evaluated.
     pub(crate) fn snap(&self, unit: &mut [f64]) {
-        let mut at = 0;
         let mut own = Vec::new();
-        for p in &self.parameters {
-            let width = p.domain.width();
-            let slot = &mut unit[at..at + width];
-            at += width;
-            match &p.domain {
-                Domain::Float { .. } => slot[0] = slot[0].clamp(0.0, 1.0),
-                domain => {
+        let values = self.values(unit);
+        for (i, (p, value)) in self.parameters.iter().zip(values).enumerate() {
+            let slot = &mut unit[self.slot(i)];
+            match (&p.domain, value) {
+                (domain, None) => slot.fill(domain.centre()),
+                (Domain::Float { .. }, _) => slot[0] = slot[0].clamp(0.0, 1.0),
+                (domain, Some(value)) => {
                     own.clear();
-                    let value = domain.decode(slot);
                     if domain.encode(&value, &mut own) {
                         slot.copy_from_slice(&own);
                     }
@@ -96,28 +185,57 @@ impl BoxSpace {
         }
     }
 
-    /// Which unit coordinates vary continuously.
-    pub(crate) fn continuous(&self) -> Vec<bool> {
+    /// Draws the coordinates of every parameter that is active at `unit` and was
+    /// not `before`, from `draw` (uniform numbers).
+    pub(crate) fn wake(
+        &self,
+        unit: &mut [f64],
+        before: &[Option<Value>],
+        mut draw: impl FnMut() -> f64,
+    ) {
+        let mut values = vec![None; self.parameters.len()];
+        for &i in self.activity.order() {
+            if self.activity.is_active(i, &values) {
+                let slot = &mut unit[self.slot(i)];
+                if before[i].is_none() {
+                    slot.iter_mut().for_each(|u| *u = draw());
+                }
+                values[i] = Some(self.parameters[i].domain.decode(slot));
+            }
+        }
+    }
+
+    /// Which unit coordinates belong to floats.
+    fn continuous(&self) -> Vec<bool> {
         self.parameters
             .iter()
-            .flat_map(|p| {
-                let is_float = matches!(p.domain, Domain::Float { .. });
-                std::iter::repeat_n(is_float, p.domain.width())
-            })
+            .flat_map(|p| std::iter::repeat_n(p.domain.is_float(), p.domain.width()))
             .collect()
+    }
+
+    /// Which unit coordinates vary continuously at the snapped point `unit`:
+    /// those of its active floats.
+    pub(crate) fn free(&self, unit: &[f64]) -> Vec<bool> {
+        let mut free = self.continuous();
+        if self.is_conditional() {
+            for (i, value) in self.values(unit).iter().enumerate() {
+                if value.is_none() {
+                    free[self.slot(i)].fill(false);
+                }
+            }
+        }
+        free
     }
 
     /// The points that differ from the snapped point `unit` in one discrete
     /// parameter: each other choice, and integers near and far (steps of 1 and
-    /// of an eighth of the range, both ways).
+    /// of an eighth of the range, both ways). Parameters that become active by
+    /// that begin at the centre.
     pub(crate) fn neighbours(&self, unit: &[f64]) -> Vec<Vec<f64>> {
         let mut all = Vec::new();
-        let mut at = 0;
-        for p in &self.parameters {
-            let width = p.domain.width();
-            let own = &unit[at..at + width];
-            let others: Vec<Value> = match (&p.domain, p.domain.decode(own)) {
-                (Domain::Integer { low, high, .. }, Value::Integer(v)) => {
+        for (i, (p, value)) in self.parameters.iter().zip(self.values(unit)).enumerate() {
+            let others: Vec<Value> = match (&p.domain, value) {
+                (Domain::Integer { low, high, .. }, Some(Value::Integer(v))) => {
                     let far = (high.abs_diff(*low) / 8) as i64;
                     let mut steps = vec![v - 1, v + 1];
                     if far > 1 {
@@ -126,7 +244,7 @@ impl BoxSpace {
                     steps.retain(|s| (*low..=*high).contains(s));
                     steps.into_iter().map(Value::Integer).collect()
                 }
-                (Domain::Categorical { choices }, Value::Categorical(v)) => choices
+                (Domain::Categorical { choices }, Some(Value::Categorical(v))) => choices
                     .iter()
                     .filter(|c| **c != v)
                     .map(|c| Value::Categorical(c.clone()))
@@ -134,14 +252,16 @@ impl BoxSpace {
                 _ => Vec::new(),
             };
             for value in others {
-                let mut coordinates = Vec::with_capacity(width);
+                let mut coordinates = Vec::with_capacity(p.domain.width());
                 if p.domain.encode(&value, &mut coordinates) {
                     let mut neighbour = unit.to_vec();
-                    neighbour[at..at + width].copy_from_slice(&coordinates);
+                    neighbour[self.slot(i)].copy_from_slice(&coordinates);
+                    if self.is_conditional() {
+                        self.snap(&mut neighbour);
+                    }
                     all.push(neighbour);
                 }
             }
-            at += width;
         }
         all
     }
@@ -156,18 +276,16 @@ impl Space for BoxSpace {
     }
 
     /// Number of configurations; `None` if a parameter is a float.
-    /// (`u64::MAX` where there are more.)
+    /// (`u64::MAX` where there are more, or too many conditions to count them.)
     fn cardinality(&self) -> Option<u64> {
-        self.parameters.iter().try_fold(1_u64, |n, p| {
-            Some(n.saturating_mul(p.domain.cardinality()?))
-        })
+        self.activity.cardinality(&self.parameters)
     }
 
     /// The unit coordinates (shape `dim`) of a configuration.
     ///
     /// # Errors
-    /// [`BoError::MissingParameter`], [`BoError::UnknownParameter`] or
-    /// [`BoError::Value`].
+    /// [`BoError::MissingParameter`], [`BoError::UnknownParameter`],
+    /// [`BoError::InactiveParameter`] or [`BoError::Value`].
     fn encode(&self, configuration: &Configuration) -> Result<Vec<f64>> {
         for (name, _) in configuration.iter() {
             if !self.parameters.iter().any(|p| p.name == name) {
@@ -176,27 +294,44 @@ impl Space for BoxSpace {
                 });
             }
         }
-        let mut unit = Vec::with_capacity(self.dim);
-        for p in &self.parameters {
-            let value = configuration
-                .get(&p.name)
-                .ok_or_else(|| BoError::MissingParameter {
-                    name: p.name.clone(),
-                })?;
-            if !p.domain.encode(value, &mut unit) {
+        let mut unit = vec![0.0; self.dim];
+        let mut values = vec![None; self.parameters.len()];
+        let mut own = Vec::new();
+        for &i in self.activity.order() {
+            let p = &self.parameters[i];
+            let slot = &mut unit[self.slot(i)];
+            let value = configuration.get(&p.name);
+            if !self.activity.is_active(i, &values) {
+                if value.is_some() {
+                    return Err(BoError::InactiveParameter {
+                        name: p.name.clone(),
+                        condition: p.condition(),
+                    });
+                }
+                slot.fill(p.domain.centre());
+                continue;
+            }
+            let value = value.ok_or_else(|| BoError::MissingParameter {
+                name: p.name.clone(),
+            })?;
+            own.clear();
+            if !p.domain.encode(value, &mut own) {
                 return Err(BoError::Value {
                     name: p.name.clone(),
                     value: value.to_string(),
                     domain: p.domain.to_string(),
                 });
             }
+            slot.copy_from_slice(&own);
+            values[i] = Some(value.clone());
         }
         Ok(unit)
     }
 
     /// The configuration nearest to `unit` (shape `dim`): coordinates outside
     /// the cube are clipped, integers rounded, the largest coordinate of a
-    /// categorical parameter taken (the first of equals).
+    /// categorical parameter taken (the first of equals), and what is not
+    /// active left out.
     ///
     /// # Errors
     /// [`BoError::Dimension`] or [`BoError::NotFinite`].
@@ -215,42 +350,45 @@ impl Space for BoxSpace {
                 value,
             });
         }
-        let mut rest = unit;
         Ok(self
             .parameters
             .iter()
-            .map(|p| {
-                let (own, others) = rest.split_at(p.domain.width());
-                rest = others;
-                (p.name.clone(), p.domain.decode(own))
-            })
+            .zip(self.values(unit))
+            .filter_map(|(p, value)| Some((p.name.clone(), value?)))
             .collect())
     }
 
     /// All points of a finite space as unit coordinates, in a fixed order; call
     /// it for small [`Self::cardinality`] only. Empty if a parameter is a float.
     fn enumerate(&self) -> Vec<Vec<f64>> {
-        let mut all = vec![Vec::with_capacity(self.dim)];
-        for p in &self.parameters {
-            let values: Vec<Value> = match &p.domain {
-                Domain::Float { .. } => return Vec::new(),
-                Domain::Integer { low, high, .. } => (*low..=*high).map(Value::Integer).collect(),
-                Domain::Categorical { choices } => {
-                    choices.iter().cloned().map(Value::Categorical).collect()
-                }
-            };
-            let mut longer = Vec::with_capacity(all.len() * values.len());
-            for start in &all {
-                for value in &values {
-                    let mut unit: Vec<f64> = start.clone();
-                    if p.domain.encode(value, &mut unit) {
-                        longer.push(unit);
+        if self.cardinality().is_none() {
+            return Vec::new();
+        }
+        let mut all = vec![(vec![0.0; self.dim], vec![None; self.parameters.len()])];
+        for &i in self.activity.order() {
+            let domain = &self.parameters[i].domain;
+            let mut longer = Vec::with_capacity(all.len());
+            for (unit, values) in &all {
+                let mut with = |value: Option<Value>, coordinates: &[f64]| {
+                    let (mut unit, mut values): (Vec<f64>, Vec<_>) = (unit.clone(), values.clone());
+                    unit[self.slot(i)].copy_from_slice(coordinates);
+                    values[i] = value;
+                    longer.push((unit, values));
+                };
+                if self.activity.is_active(i, values) {
+                    for value in domain.values() {
+                        let mut own = Vec::with_capacity(domain.width());
+                        if domain.encode(&value, &mut own) {
+                            with(Some(value), &own);
+                        }
                     }
+                } else {
+                    with(None, &vec![domain.centre(); domain.width()]);
                 }
             }
             all = longer;
         }
-        all
+        all.into_iter().map(|(unit, _)| unit).collect()
     }
 
     fn same(&self, a: &[f64], b: &[f64], tolerance: f64) -> bool {
@@ -276,70 +414,5 @@ impl Space for BoxSpace {
 
     fn is_symmetric(&self) -> bool {
         false
-    }
-}
-
-/// Declares a [`BoxSpace`] parameter by parameter.
-#[derive(Debug, Clone, Default)]
-pub struct BoxSpaceBuilder {
-    parameters: Vec<Parameter>,
-}
-
-impl BoxSpaceBuilder {
-    /// Adds a parameter with any domain.
-    #[must_use]
-    pub fn parameter(mut self, name: impl Into<String>, domain: Domain) -> Self {
-        self.parameters.push(Parameter {
-            name: name.into(),
-            domain,
-        });
-        self
-    }
-
-    /// Adds a float in `[low, high]`.
-    #[must_use]
-    pub fn float(self, name: impl Into<String>, low: f64, high: f64) -> Self {
-        let log = false;
-        self.parameter(name, Domain::Float { low, high, log })
-    }
-
-    /// Adds a float in `[low, high]`, `low > 0`, on a logarithmic scale.
-    #[must_use]
-    pub fn log_float(self, name: impl Into<String>, low: f64, high: f64) -> Self {
-        let log = true;
-        self.parameter(name, Domain::Float { low, high, log })
-    }
-
-    /// Adds an integer in `[low, high]`, both included.
-    #[must_use]
-    pub fn integer(self, name: impl Into<String>, low: i64, high: i64) -> Self {
-        let log = false;
-        self.parameter(name, Domain::Integer { low, high, log })
-    }
-
-    /// Adds an integer in `[low, high]`, `low >= 1`, on a logarithmic scale.
-    #[must_use]
-    pub fn log_integer(self, name: impl Into<String>, low: i64, high: i64) -> Self {
-        let log = true;
-        self.parameter(name, Domain::Integer { low, high, log })
-    }
-
-    /// Adds a choice among names.
-    #[must_use]
-    pub fn categorical<C: Into<String>>(
-        self,
-        name: impl Into<String>,
-        choices: impl IntoIterator<Item = C>,
-    ) -> Self {
-        let choices = choices.into_iter().map(Into::into).collect();
-        self.parameter(name, Domain::Categorical { choices })
-    }
-
-    /// The space.
-    ///
-    /// # Errors
-    /// As [`BoxSpace::new`].
-    pub fn build(self) -> Result<BoxSpace> {
-        BoxSpace::new(self.parameters)
     }
 }

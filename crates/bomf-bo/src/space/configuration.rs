@@ -30,8 +30,45 @@ impl fmt::Display for Value {
     }
 }
 
+impl From<&str> for Value {
+    fn from(choice: &str) -> Self {
+        Self::Categorical(choice.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(choice: String) -> Self {
+        Self::Categorical(choice)
+    }
+}
+
+impl From<bool> for Value {
+    /// The choice `true` or `false` of a boolean parameter.
+    fn from(value: bool) -> Self {
+        Self::Categorical(value.to_string())
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(value: i32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
 /// A point of a [`BoxSpace`](super::BoxSpace): parameter names with their
-/// values, in the order of the space.
+/// values, in the order of the space. Parameters that are not active have none.
 ///
 /// Serialised as a map from name to value; that order is kept both ways where
 /// the format keeps it. Whoever makes one by hand may use any order.
@@ -88,6 +125,12 @@ impl Configuration {
             Value::Categorical(v) => Some(v),
             _ => None,
         }
+    }
+
+    /// Whether boolean parameter `name` is `true`.
+    #[must_use]
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        self.categorical(name)?.parse().ok()
     }
 
     /// Names and values, in order.

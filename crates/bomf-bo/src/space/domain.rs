@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::Value;
 use crate::error::DomainFault;
 
-/// Integers up to here are exact in an `f64`.
-const EXACT_INTEGER: i64 = 1 << 53;
+/// Integers up to here are told apart by their place on the unit interval, also
+/// on a logarithmic scale: there a place is known to `2^-53`, and so the largest
+/// `v` to `ln(v) v 2^-53`, which is less than half up to `2^47`.
+const EXACT_INTEGER: i64 = 1 << 43;
 
 /// The values that a parameter may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +87,29 @@ impl Domain {
         Ok(())
     }
 
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self, Self::Float { .. })
+    }
+
+    /// Where each of its coordinates stands while the parameter is not active.
+    pub(super) fn centre(&self) -> f64 {
+        match self {
+            Self::Categorical { choices } => 1.0 / choices.len() as f64,
+            _ => 0.5,
+        }
+    }
+
+    /// All values; none for floats.
+    pub(super) fn values(&self) -> Vec<Value> {
+        match self {
+            Self::Float { .. } => Vec::new(),
+            Self::Integer { low, high, .. } => (*low..=*high).map(Value::Integer).collect(),
+            Self::Categorical { choices } => {
+                choices.iter().cloned().map(Value::Categorical).collect()
+            }
+        }
+    }
+
     /// Number of unit coordinates that it takes.
     pub(super) fn width(&self) -> usize {
         match self {
@@ -104,7 +129,7 @@ impl Domain {
 
     /// The unit coordinates of `value`, appended to `out`; false if the value
     /// is not in the domain. An integer stands for a float of the same size.
-    pub(super) fn encode(&self, value: &Value, out: &mut Vec<f64>) -> bool {
+    pub(crate) fn encode(&self, value: &Value, out: &mut Vec<f64>) -> bool {
         match (self, value) {
             (Self::Float { low, high, log }, value) => {
                 let v = match value {
@@ -140,7 +165,7 @@ impl Domain {
     }
 
     /// The value whose unit coordinates are nearest to `unit`.
-    pub(super) fn decode(&self, unit: &[f64]) -> Value {
+    pub(crate) fn decode(&self, unit: &[f64]) -> Value {
         match self {
             Self::Float { low, high, log } => {
                 let v = Scale::new(*low, *high, *log).to_natural(unit[0]);

@@ -6,13 +6,23 @@
 //! weights needs no other. [`Space`] is what both have in common.
 
 mod boxes;
+mod builder;
+mod condition;
 mod configuration;
+mod constrained;
 mod domain;
+mod linear;
+mod product;
 mod simplex;
 
-pub use boxes::{BoxSpace, BoxSpaceBuilder, Parameter};
+pub use boxes::{BoxSpace, Parameter};
+pub use builder::BoxSpaceBuilder;
+pub use condition::Condition;
 pub use configuration::{Configuration, Value};
+pub use constrained::{Constrained, ConstrainedBuilder};
 pub use domain::Domain;
+pub use linear::{LinearConstraint, Variable};
+pub use product::{Part, PartPoint, ProductPoint, ProductSpace};
 pub use simplex::{SIMPLEX_TOLERANCE, SimplexSpace, project_onto_simplex};
 
 use crate::Result;

@@ -6,6 +6,8 @@
 //! one; `tau` is found by sorting. Coordinates at or below `tau` become exactly
 //! zero, so faces and vertices are reached exactly.
 
+use serde::{Deserialize, Serialize};
+
 use super::Space;
 use crate::sampling::unit_cube_to_simplex;
 use crate::{BoError, Result};
@@ -15,9 +17,33 @@ use crate::{BoError, Result};
 pub const SIMPLEX_TOLERANCE: f64 = 1e-6;
 
 /// The simplex of `n` coefficients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Serialised as `{"n": 15}`, checked when read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Declared", into = "Declared")]
 pub struct SimplexSpace {
     n: usize,
+}
+
+/// A simplex as it is stored, not yet checked.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    n: usize,
+}
+
+impl TryFrom<Declared> for SimplexSpace {
+    type Error = BoError;
+
+    fn try_from(declared: Declared) -> Result<Self> {
+        Self::new(declared.n)
+    }
+}
+
+impl From<SimplexSpace> for Declared {
+    fn from(space: SimplexSpace) -> Self {
+        Self { n: space.n }
+    }
 }
 
 impl SimplexSpace {
