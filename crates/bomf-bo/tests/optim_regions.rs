@@ -64,13 +64,11 @@ fn on_rows(z: &[f64], rows: &[&Row]) -> Option<Vec<f64>> {
         if m[k][k].abs() < 1e-9 {
             return None;
         }
-        for i in 0..n {
+        let line = m[k].clone();
+        for (i, other) in m.iter_mut().enumerate() {
             if i != k {
-                let c = m[i][k] / m[k][k];
-                for j in k..=n {
-                    let v = m[k][j];
-                    m[i][j] -= c * v;
-                }
+                let c = other[k] / line[k];
+                other.iter_mut().zip(&line).for_each(|(o, v)| *o -= c * v);
             }
         }
     }

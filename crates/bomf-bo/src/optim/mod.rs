@@ -1,9 +1,11 @@
 //! Finding the best-scored candidate.
 //!
 //! [`minimise`] is a projected quasi-Newton method for a smooth function on a
-//! [`Region`]; [`maximise`] searches an acquisition function over a whole space
-//! with it.
+//! [`Region`] (a box, the simplex, a product of these, or a [`Polyhedron`] that
+//! half-spaces cut of one); [`maximise`] searches an acquisition function over a
+//! whole space with it, the discrete coordinates by local search.
 
+mod basis;
 mod local;
 mod maximise;
 mod nearest;

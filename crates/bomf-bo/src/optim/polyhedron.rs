@@ -1,6 +1,7 @@
 //! Boxes and simplexes cut by half-spaces.
 
-use super::nearest::{Basis, Constraints, nearest};
+use super::basis::Basis;
+use super::nearest::{Constraints, nearest};
 use super::{ProductRegion, Region};
 use crate::linalg::dot;
 use crate::{BoError, Result};

@@ -15,6 +15,7 @@ use crate::{BoError, Result};
 
 /// A parameter is active only when `parent` has one of `values`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Condition {
     /// The name of another parameter of the space, an integer or a choice.
     pub parent: String,

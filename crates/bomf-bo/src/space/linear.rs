@@ -69,6 +69,7 @@ const MISSED: f64 = 1e-9;
 /// assert_eq!(c.to_string(), "warmup + decay <= 100");
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearConstraint {
     /// The variables with their factors `a_k`.
     pub terms: Vec<(Variable, f64)>,

@@ -1,9 +1,13 @@
-//! Search spaces: boxes of named parameters, and the probability simplex.
+//! Search spaces: boxes of named parameters, some of them conditional, the
+//! probability simplex, products of these, and any of them under constraints.
 //!
 //! Models and acquisition functions see vectors of numbers only, a point's
 //! *coordinates*. A [`BoxSpace`] maps its configurations onto the unit cube and
 //! back; a [`SimplexSpace`] is its own coordinate system, since a kernel on the
-//! weights needs no other. [`Space`] is what both have in common.
+//! weights needs no other; a [`ProductSpace`] lays several of them side by side;
+//! [`Constrained`] keeps what a caller allows of any. [`Space`] is what all have
+//! in common. Every space and point can be stored with `serde`, and is checked
+//! when it is read.
 
 mod boxes;
 mod builder;
@@ -12,6 +16,7 @@ mod configuration;
 mod constrained;
 mod domain;
 mod linear;
+mod moves;
 mod product;
 mod simplex;
 
