@@ -1,4 +1,4 @@
-//! Four and more objectives by exclusive hypervolumes.
+//! Five and more objectives by exclusive hypervolumes.
 //!
 //! While, Bradstreet and Barone, "A fast way of calculating exact
 //! hypervolumes", IEEE TEC 16 (2012), algorithms 1 to 3: the volume is the sum
@@ -6,34 +6,144 @@
 //! `prod_j y_j - HV(limit set)`, where the limit set holds the later points
 //! clipped to `y`. With the points in ascending order of the last objective
 //! every clipped point has that of `y`, so the recursion drops one objective a
-//! level and ends at the sweep of three.
+//! level and ends at the sweep of four.
 
-use crate::dominance::weakly_dominates;
+use super::clip::Clip;
+use super::slices::Slices;
 
-/// The volume above the origin dominated by positive rows, first `m >= 4`
-/// values.
-pub(super) fn volume(mut front: Vec<Vec<f64>>, m: usize) -> f64 {
-    let last = m - 1;
-    front.sort_by(|a, b| a[last].total_cmp(&b[last]));
-    let mut total = 0.0;
-    for (i, y) in front.iter().enumerate() {
-        let inclusive: f64 = y[..last].iter().product();
-        let limited = limit_set(&front[i + 1..], y, last);
-        total += y[last] * (inclusive - super::volume(limited, last));
-    }
-    total
+/// The number of objectives at which the recursion ends.
+pub(super) const SWEPT: usize = 4;
+
+/// Positive points, by columns.
+#[derive(Default)]
+pub(super) struct Set {
+    columns: Vec<Vec<f64>>,
+    /// The point that was pushed last, by itself.
+    last: Vec<f64>,
 }
 
-/// The non-dominated ones among `later` clipped to `y`, first `m` values.
-fn limit_set(later: &[Vec<f64>], y: &[f64], m: usize) -> Vec<Vec<f64>> {
-    let mut set: Vec<Vec<f64>> = Vec::with_capacity(later.len());
-    for z in later {
-        let clipped: Vec<f64> = z[..m].iter().zip(y).map(|(z, y)| z.min(*y)).collect();
-        if set.iter().any(|s| weakly_dominates(s, &clipped)) {
-            continue;
+impl Set {
+    /// No point yet, with `m` objectives.
+    pub(super) fn new(m: usize) -> Self {
+        Self {
+            columns: vec![Vec::new(); m],
+            last: Vec::with_capacity(m),
         }
-        set.retain(|s| !weakly_dominates(&clipped, s));
-        set.push(clipped);
     }
-    set
+
+    pub(super) fn objectives(&self) -> usize {
+        self.columns.len()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.columns.first().map_or(0, Vec::len)
+    }
+
+    pub(super) fn columns(&self) -> &[Vec<f64>] {
+        &self.columns
+    }
+
+    pub(super) fn last(&self) -> &[f64] {
+        &self.last
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.columns.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Adds a point.
+    pub(super) fn push(&mut self, y: impl Iterator<Item = f64>) {
+        self.last.clear();
+        self.last.extend(y);
+        for (column, v) in self.columns.iter_mut().zip(&self.last) {
+            column.push(*v);
+        }
+    }
+
+    /// The volume of the box of point `i` in the first `m` objectives.
+    pub(super) fn box_of(&self, i: usize, m: usize) -> f64 {
+        self.columns[..m].iter().map(|c| c[i]).product()
+    }
+}
+
+/// The recursion's buffers, one a level.
+pub(super) struct Wfg {
+    /// `levels[k]` holds limit sets in `k` objectives.
+    levels: Vec<Set>,
+    clip: Clip,
+    slices: Slices,
+    rows: Vec<[f64; SWEPT]>,
+    /// For sorting.
+    order: Vec<usize>,
+    spare: Vec<f64>,
+}
+
+impl Wfg {
+    /// For sets with up to `m` objectives.
+    pub(super) fn new(m: usize) -> Self {
+        Self {
+            levels: (0..=m).map(Set::new).collect(),
+            clip: Clip::default(),
+            slices: Slices::default(),
+            rows: Vec::new(),
+            order: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The volume above the origin dominated by `set`, whose order changes.
+    pub(super) fn volume(&mut self, set: &mut Set) -> f64 {
+        let m = set.columns.len();
+        match set.len() {
+            0 => return 0.0,
+            1 => return set.box_of(0, m),
+            2 => {
+                let both: f64 = set.columns.iter().map(|c| c[0].min(c[1])).product();
+                return set.box_of(0, m) + set.box_of(1, m) - both;
+            }
+            _ => {}
+        }
+        if m == SWEPT {
+            let columns: [&[f64]; SWEPT] = std::array::from_fn(|j| set.columns[j].as_slice());
+            self.rows.clear();
+            self.rows
+                .extend((0..set.len()).map(|i| columns.map(|c| c[i])));
+            return self.slices.volume(&mut self.rows);
+        }
+        self.sort(set);
+        let last = m - 1;
+        (0..set.len())
+            .map(|i| set.columns[last][i] * self.exclusive(set, i, i + 1, last))
+            .sum()
+    }
+
+    /// The volume in the first `k` objectives that point `i` of `set` dominates
+    /// and no point from `start` on (but `i`) does.
+    pub(super) fn exclusive(&mut self, set: &Set, i: usize, start: usize, k: usize) -> f64 {
+        let inclusive = set.box_of(i, k);
+        let mut limit = std::mem::take(&mut self.levels[k]);
+        let volume = if self.clip.limit(set, i, start, inclusive, &mut limit) {
+            inclusive - self.volume(&mut limit)
+        } else {
+            0.0
+        };
+        self.levels[k] = limit;
+        volume
+    }
+
+    /// In ascending order of the last objective.
+    fn sort(&mut self, set: &mut Set) {
+        let n = set.len();
+        self.order.clear();
+        self.order.extend(0..n);
+        if let Some(last) = set.columns.last() {
+            self.order
+                .sort_unstable_by(|a, b| last[*a].total_cmp(&last[*b]));
+        }
+        for column in &mut set.columns {
+            self.spare.clear();
+            self.spare.extend(self.order.iter().map(|i| column[*i]));
+            std::mem::swap(column, &mut self.spare);
+        }
+    }
 }
