@@ -172,7 +172,10 @@ impl Bounds {
     /// The partition of the dominated region, without empty boxes.
     fn boxes(&self) -> Vec<Cell> {
         let m = self.reference.len();
-        let bounds = self.upper.chunks_exact(m).zip(self.defining.chunks_exact(m * m));
+        let bounds = self
+            .upper
+            .chunks_exact(m)
+            .zip(self.defining.chunks_exact(m * m));
         bounds
             .filter_map(|(u, defining)| {
                 let mut lower = vec![u[0]];
