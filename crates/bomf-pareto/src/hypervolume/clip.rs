@@ -29,103 +29,125 @@ pub(super) struct Clip {
 
 impl Clip {
     /// Makes `limit` the limit set of point `i` of `from`, whose box is
-    /// `inclusive`: the points from `start` on (but `i`) clipped to it, in as
-    /// many objectives as `limit` has. False (and `limit` of no use) if one of
+    /// `inclusive`: the points from `start` on (but `i`) clipped to it in the
+    /// first `k` objectives, by rows. False (and `limit` of no use) if one of
     /// them covers the box.
     pub(super) fn limit(
         &mut self,
         from: &Set,
         i: usize,
         start: usize,
+        k: usize,
         inclusive: f64,
-        limit: &mut Set,
+        limit: &mut Vec<f64>,
     ) -> bool {
         limit.clear();
-        let k = limit.objectives();
-        let n = from.len() - start;
-        if n == 0 {
-            return true;
-        }
-        self.clip(from, i, start, k);
-        if i >= start {
-            self.boxes[(i - start) / LANES][(i - start) % LANES] = OUT;
-        }
-        let mut largest = self.largest();
-        if largest >= inclusive {
-            return false;
-        }
-        while largest > 0.0 {
-            let Some(at) = self.position(largest) else {
-                break;
-            };
-            let block = &self.values[at / LANES * k..][..k];
-            limit.push(block.iter().map(|lane| lane[at % LANES]));
-            largest = drop_dominated(&self.values, &mut self.boxes, limit.last());
-        }
-        true
-    }
-
-    /// Fills values and boxes; the last block is filled up with zeros.
-    fn clip(&mut self, from: &Set, i: usize, start: usize, k: usize) {
         let blocks = (from.len() - start).div_ceil(LANES);
         self.values.clear();
         self.values.resize(blocks * k, [0.0; LANES]);
         self.boxes.clear();
         self.boxes.resize(blocks, [1.0; LANES]);
         for (j, column) in from.columns()[..k].iter().enumerate() {
-            let y = column[i];
-            let own = self.values[j..].iter_mut().step_by(k);
-            let (chunks, rest) = column[start..].as_chunks::<LANES>();
-            let mut last = [0.0; LANES];
-            last[..rest.len()].copy_from_slice(rest);
-            for ((own, volume), theirs) in
-                own.zip(&mut self.boxes).zip(chunks.iter().chain([&last]))
-            {
-                let clipped = theirs.map(|v| if v < y { v } else { y });
-                *own = clipped;
-                let mut product = *volume;
-                for l in 0..LANES {
-                    product[l] *= clipped[l];
-                }
-                *volume = product;
-            }
+            let own = self.values.iter_mut().skip(j).step_by(k);
+            clip_column(own, &mut self.boxes, &column[start..], column[i]);
         }
-    }
-
-    fn largest(&self) -> f64 {
-        let mut top = [OUT; LANES];
-        for volume in &self.boxes {
-            raise(&mut top, volume);
+        if i >= start {
+            self.boxes[(i - start) / LANES][(i - start) % LANES] = OUT;
         }
-        top.into_iter().fold(OUT, f64::max)
-    }
-
-    fn position(&self, volume: f64) -> Option<usize> {
-        let block = self.boxes.iter().position(|lane| {
-            // All compared before the one branch.
-            lane.iter().fold(false, |found, v| found | (*v == volume))
-        })?;
-        let lane = self.boxes[block].iter().position(|v| *v == volume)?;
-        Some(block * LANES + lane)
+        pick(&self.values, &mut self.boxes, k, inclusive, limit)
     }
 }
 
+/// Clips `column` to `y`, into every lane of `own`, and multiplies the boxes by
+/// it; the last lane is filled up with zeros.
+fn clip_column<'a>(
+    own: impl Iterator<Item = &'a mut Lane>,
+    boxes: &mut [Lane],
+    column: &[f64],
+    y: f64,
+) {
+    let (chunks, rest) = column.as_chunks::<LANES>();
+    let mut last = [0.0; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    let theirs = chunks.iter().chain([&last]);
+    for ((own, volume), theirs) in own.zip(boxes).zip(theirs) {
+        *own = theirs.map(|v| if v < y { v } else { y });
+        for l in 0..LANES {
+            volume[l] *= own[l];
+        }
+    }
+}
+
+/// The passes: moves what stays to `limit`, the largest box first. False if the
+/// largest is not smaller than `inclusive`.
+#[multiversion::multiversion(targets("x86_64+avx2"))]
+fn pick(
+    values: &[Lane],
+    boxes: &mut [Lane],
+    k: usize,
+    inclusive: f64,
+    limit: &mut Vec<f64>,
+) -> bool {
+    let mut top = [OUT; LANES];
+    for volume in boxes.iter() {
+        raise(&mut top, volume);
+    }
+    let mut largest = largest_of(&top);
+    if largest >= inclusive {
+        return false;
+    }
+    while largest > OUT {
+        let Some((block, lane)) = position(boxes, largest) else {
+            break;
+        };
+        let from = limit.len();
+        let chosen = &values[block * k..][..k];
+        limit.extend(chosen.iter().map(|values| values[lane]));
+        largest = drop_dominated(values, boxes, &limit[from..]);
+    }
+    true
+}
+
+/// The block and the lane of a volume.
+#[inline(always)]
+fn position(boxes: &[Lane], volume: f64) -> Option<(usize, usize)> {
+    // All lanes of a block are compared before the one branch.
+    let block = boxes
+        .iter()
+        .position(|lane| lane.iter().fold(false, |found, v| found | (*v == volume)))?;
+    let lane = boxes[block].iter().position(|v| *v == volume)?;
+    Some((block, lane))
+}
+
 /// `top <- max(top, v)`.
+#[inline(always)]
 fn raise(top: &mut Lane, v: &Lane) {
     for l in 0..LANES {
         top[l] = if v[l] > top[l] { v[l] } else { top[l] };
     }
 }
 
+#[inline(always)]
+fn largest_of(lane: &Lane) -> f64 {
+    lane.iter().copied().fold(OUT, f64::max)
+}
+
 /// Marks as out the points that `by` dominates weakly; the largest box left.
-#[multiversion::multiversion(targets("x86_64+avx2"))]
+#[inline(always)]
 fn drop_dominated(values: &[Lane], boxes: &mut [Lane], by: &[f64]) -> f64 {
     let mut top = [OUT; LANES];
-    for (block, volume) in values.chunks_exact(by.len()).zip(boxes) {
+    for (values, volume) in values.chunks_exact(by.len()).zip(boxes) {
         // How far a point reaches beyond `by` at most.
         let mut beyond = [0.0; LANES];
-        for (lane, limit) in block.iter().zip(by) {
-            raise(&mut beyond, &lane.map(|v| v - limit));
+        for (lane, limit) in values.iter().zip(by) {
+            for l in 0..LANES {
+                let excess = lane[l] - limit;
+                beyond[l] = if excess > beyond[l] {
+                    excess
+                } else {
+                    beyond[l]
+                };
+            }
         }
         // The box of what does not reach beyond becomes zero, the others stay
         // what they are (or, next to the smallest numbers, positive at least,
@@ -136,5 +158,5 @@ fn drop_dominated(values: &[Lane], boxes: &mut [Lane], by: &[f64]) -> f64 {
         }
         raise(&mut top, volume);
     }
-    top.into_iter().fold(OUT, f64::max)
+    largest_of(&top)
 }

@@ -141,10 +141,7 @@ fn passes(rows: &[Vec<f64>]) -> Vec<f64> {
 /// Four and more: the box less what the others, clipped to it, dominate.
 fn clipped(rows: &[Vec<f64>], m: usize) -> Vec<f64> {
     debug_assert!(m >= SWEPT);
-    let mut set = Set::new(m);
-    for y in rows {
-        set.push(y.iter().copied());
-    }
+    let set = Set::new(&rows.concat(), m);
     let mut wfg = Wfg::new(m);
     (0..rows.len())
         .map(|i| wfg.exclusive(&set, i, 0, m).max(0.0))

@@ -41,7 +41,7 @@ pub fn hypervolume<P: AsRef<[f64]>>(points: &[P], ref_point: &[f64]) -> Result<f
     check_reference(ref_point)?;
     check_rows(points, ref_point.len())?;
     // With the reference point at the origin a volume is a product of values.
-    let mut above = points
+    let above = points
         .iter()
         .map(AsRef::as_ref)
         .filter(|y| exceeds(y, ref_point));
@@ -53,14 +53,11 @@ pub fn hypervolume<P: AsRef<[f64]>>(points: &[P], ref_point: &[f64]) -> Result<f
             slices::Slices::default().volume(rows)
         }),
         m => {
-            if above.clone().any(|y| has_infinity(y)) {
+            if above.clone().any(has_infinity) {
                 return Ok(f64::INFINITY);
             }
-            let mut set = wfg::Set::new(m);
-            above
-                .by_ref()
-                .for_each(|y| set.push(y.iter().zip(ref_point).map(|(y, r)| y - r)));
-            Ok(wfg::Wfg::new(m).volume(&mut set))
+            let rows = above.flat_map(|y| y.iter().zip(ref_point).map(|(y, r)| y - r));
+            Ok(wfg::Wfg::new(m).volume(rows.collect(), m))
         }
     }
 }

@@ -18,21 +18,31 @@ pub(super) const SWEPT: usize = 4;
 #[derive(Default)]
 pub(super) struct Set {
     columns: Vec<Vec<f64>>,
-    /// The point that was pushed last, by itself.
-    last: Vec<f64>,
+    order: Vec<usize>,
 }
 
 impl Set {
-    /// No point yet, with `m` objectives.
-    pub(super) fn new(m: usize) -> Self {
+    /// Of `rows` with `m` values each, in their order.
+    pub(super) fn new(rows: &[f64], m: usize) -> Self {
+        let column = |j| rows.iter().skip(j).step_by(m).copied().collect();
         Self {
-            columns: vec![Vec::new(); m],
-            last: Vec::with_capacity(m),
+            columns: (0..m).map(column).collect(),
+            order: Vec::new(),
         }
     }
 
-    pub(super) fn objectives(&self) -> usize {
-        self.columns.len()
+    /// Becomes that of `rows` in ascending order of the last value.
+    fn fill_sorted(&mut self, rows: &[f64], m: usize) {
+        let row = |i: usize| &rows[i * m..][..m];
+        self.order.clear();
+        self.order.extend(0..rows.len() / m);
+        self.order
+            .sort_unstable_by(|a, b| row(*a)[m - 1].total_cmp(&row(*b)[m - 1]));
+        self.columns.resize_with(m, Vec::new);
+        for (j, column) in self.columns.iter_mut().enumerate() {
+            column.clear();
+            column.extend(self.order.iter().map(|i| row(*i)[j]));
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,108 +52,83 @@ impl Set {
     pub(super) fn columns(&self) -> &[Vec<f64>] {
         &self.columns
     }
-
-    pub(super) fn last(&self) -> &[f64] {
-        &self.last
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.columns.iter_mut().for_each(Vec::clear);
-    }
-
-    /// Adds a point.
-    pub(super) fn push(&mut self, y: impl Iterator<Item = f64>) {
-        self.last.clear();
-        self.last.extend(y);
-        for (column, v) in self.columns.iter_mut().zip(&self.last) {
-            column.push(*v);
-        }
-    }
-
-    /// The volume of the box of point `i` in the first `m` objectives.
-    pub(super) fn box_of(&self, i: usize, m: usize) -> f64 {
-        self.columns[..m].iter().map(|c| c[i]).product()
-    }
 }
 
-/// The recursion's buffers, one a level.
+/// The recursion's buffers.
 pub(super) struct Wfg {
-    /// `levels[k]` holds limit sets in `k` objectives.
-    levels: Vec<Set>,
+    /// `levels[k]` holds a limit set in `k` objectives.
+    levels: Vec<Level>,
     clip: Clip,
     slices: Slices,
-    rows: Vec<[f64; SWEPT]>,
-    /// For sorting.
-    order: Vec<usize>,
-    spare: Vec<f64>,
+}
+
+/// A limit set, as it is found and sorted by columns.
+#[derive(Default)]
+struct Level {
+    rows: Vec<f64>,
+    set: Set,
 }
 
 impl Wfg {
     /// For sets with up to `m` objectives.
     pub(super) fn new(m: usize) -> Self {
         Self {
-            levels: (0..=m).map(Set::new).collect(),
+            levels: (0..=m).map(|_| Level::default()).collect(),
             clip: Clip::default(),
             slices: Slices::default(),
-            rows: Vec::new(),
-            order: Vec::new(),
-            spare: Vec::new(),
         }
     }
 
-    /// The volume above the origin dominated by `set`, whose order changes.
-    pub(super) fn volume(&mut self, set: &mut Set) -> f64 {
-        let m = set.columns.len();
-        match set.len() {
-            0 => return 0.0,
-            1 => return set.box_of(0, m),
-            2 => {
-                let both: f64 = set.columns.iter().map(|c| c[0].min(c[1])).product();
-                return set.box_of(0, m) + set.box_of(1, m) - both;
-            }
-            _ => {}
+    /// The volume above the origin dominated by positive `rows` with `m` values
+    /// each, at least [`SWEPT`].
+    pub(super) fn volume(&mut self, rows: Vec<f64>, m: usize) -> f64 {
+        let mut level = Level {
+            rows,
+            set: Set::default(),
+        };
+        self.level(&mut level, m)
+    }
+
+    /// The volume in the first `k` objectives, at least [`SWEPT`], that point
+    /// `i` of `set` dominates and no point from `start` on (but `i`) does.
+    pub(super) fn exclusive(&mut self, set: &Set, i: usize, start: usize, k: usize) -> f64 {
+        let inclusive: f64 = set.columns[..k].iter().map(|c| c[i]).product();
+        let mut level = std::mem::take(&mut self.levels[k]);
+        let limited = self
+            .clip
+            .limit(set, i, start, k, inclusive, &mut level.rows);
+        let volume = if limited {
+            inclusive - self.level(&mut level, k)
+        } else {
+            0.0
+        };
+        self.levels[k] = level;
+        volume
+    }
+
+    fn level(&mut self, level: &mut Level, m: usize) -> f64 {
+        let Level { rows, set } = level;
+        if rows.len() <= 2 * m {
+            let (a, b) = rows.split_at(m.min(rows.len()));
+            let both = a.iter().zip(b).map(|(a, b)| a.min(*b));
+            return box_of(a) + box_of(b) - box_of_values(both, b.len());
         }
         if m == SWEPT {
-            let columns: [&[f64]; SWEPT] = std::array::from_fn(|j| set.columns[j].as_slice());
-            self.rows.clear();
-            self.rows
-                .extend((0..set.len()).map(|i| columns.map(|c| c[i])));
-            return self.slices.volume(&mut self.rows);
+            return self.slices.volume(rows.as_chunks_mut().0);
         }
-        self.sort(set);
+        set.fill_sorted(rows, m);
         let last = m - 1;
         (0..set.len())
             .map(|i| set.columns[last][i] * self.exclusive(set, i, i + 1, last))
             .sum()
     }
+}
 
-    /// The volume in the first `k` objectives that point `i` of `set` dominates
-    /// and no point from `start` on (but `i`) does.
-    pub(super) fn exclusive(&mut self, set: &Set, i: usize, start: usize, k: usize) -> f64 {
-        let inclusive = set.box_of(i, k);
-        let mut limit = std::mem::take(&mut self.levels[k]);
-        let volume = if self.clip.limit(set, i, start, inclusive, &mut limit) {
-            inclusive - self.volume(&mut limit)
-        } else {
-            0.0
-        };
-        self.levels[k] = limit;
-        volume
-    }
+/// The volume of a point's box; zero for no point.
+fn box_of(y: &[f64]) -> f64 {
+    box_of_values(y.iter().copied(), y.len())
+}
 
-    /// In ascending order of the last objective.
-    fn sort(&mut self, set: &mut Set) {
-        let n = set.len();
-        self.order.clear();
-        self.order.extend(0..n);
-        if let Some(last) = set.columns.last() {
-            self.order
-                .sort_unstable_by(|a, b| last[*a].total_cmp(&last[*b]));
-        }
-        for column in &mut set.columns {
-            self.spare.clear();
-            self.spare.extend(self.order.iter().map(|i| column[*i]));
-            std::mem::swap(column, &mut self.spare);
-        }
-    }
+fn box_of_values(y: impl Iterator<Item = f64>, m: usize) -> f64 {
+    if m == 0 { 0.0 } else { y.product() }
 }

@@ -57,11 +57,14 @@ pub fn additive_epsilon<P: AsRef<[f64]>, Q: AsRef<[f64]>>(
     Ok(each.fold(f64::NEG_INFINITY, f64::max))
 }
 
+/// Points, borrowed.
+type Rows<'a> = Vec<&'a [f64]>;
+
 /// Both sets without what is not finite.
 fn checked<'a, P: AsRef<[f64]>, Q: AsRef<[f64]>>(
     points: &'a [P],
     front: &'a [Q],
-) -> Result<(Vec<&'a [f64]>, Vec<&'a [f64]>)> {
+) -> Result<(Rows<'a>, Rows<'a>)> {
     let m = front.first().map_or(0, |z| z.as_ref().len());
     check_rows(front, m)?;
     let front = finite(front);
