@@ -6,7 +6,9 @@
 #![allow(missing_docs)]
 
 use bomf_pareto::{box_decomposition, hypervolume, hypervolume_contributions, non_dominated_sort};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::time::Duration;
 
 /// Knuth's 64-bit linear congruential generator: the script draws the same
 /// numbers.
@@ -34,9 +36,17 @@ fn sphere(n: usize, m: usize) -> Vec<Vec<f64>> {
         .collect()
 }
 
+/// All of them within a minute.
+fn brief(group: &mut BenchmarkGroup<'_, WallTime>) {
+    group
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800));
+}
+
 fn hypervolumes(c: &mut Criterion) {
     let mut group = c.benchmark_group("hypervolume");
-    group.sample_size(20);
+    brief(&mut group);
     for m in 2..=6 {
         for n in [20, 50, 100, 200] {
             let front = sphere(n, m);
@@ -51,7 +61,7 @@ fn hypervolumes(c: &mut Criterion) {
 
 fn contributions(c: &mut Criterion) {
     let mut group = c.benchmark_group("contributions");
-    group.sample_size(10);
+    brief(&mut group);
     for m in 2..=5 {
         for n in [50, 100] {
             let front = sphere(n, m);
@@ -66,7 +76,7 @@ fn contributions(c: &mut Criterion) {
 
 fn boxes(c: &mut Criterion) {
     let mut group = c.benchmark_group("box_decomposition");
-    group.sample_size(20);
+    brief(&mut group);
     for m in 2..=4 {
         let front = sphere(50, m);
         let r = vec![0.0; m];
@@ -79,7 +89,7 @@ fn boxes(c: &mut Criterion) {
 
 fn sorting(c: &mut Criterion) {
     let mut group = c.benchmark_group("non_dominated_sort");
-    group.sample_size(20);
+    brief(&mut group);
     for m in [2, 3, 5] {
         let mut rng = Lcg(2);
         let y: Vec<Vec<f64>> = (0..1000)
