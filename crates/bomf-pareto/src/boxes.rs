@@ -65,10 +65,14 @@ pub fn box_decomposition<P: AsRef<[f64]>>(points: &[P], ref_point: &[f64]) -> Re
     // corner below another one (ties make such) is idle.
     let negated: Vec<Vec<f64>> = front.iter().map(|y| negate(y)).collect();
     let upper = Bounds::of(&negated, &negate(ref_point)).into_upper();
-    let corners: Vec<Vec<f64>> = non_dominated(&upper)?
+    let mut corners: Vec<Vec<f64>> = non_dominated(&upper)?
         .into_iter()
         .map(|i| negate(&upper[i]))
         .collect();
+    // The partition depends on the order in which points enter. In this one it
+    // has the fewest boxes on spheres and planes (2 n + 1 in three objectives,
+    // two thirds of what they are unsorted in four).
+    corners.sort_by(|a, b| a[m - 1].total_cmp(&b[m - 1]));
     // Second run, from the other side: the region that the corners dominate.
     Ok(Bounds::of(&corners, &vec![f64::INFINITY; m]).boxes())
 }
@@ -96,35 +100,33 @@ fn strips(mut front: Vec<Vec<f64>>, ref_point: &[f64]) -> Vec<Cell> {
     cells
 }
 
-/// One local upper bound and its defining points.
-struct Bound {
-    upper: Vec<f64>,
-    /// `defining[k]` is `z^k(u)`.
-    defining: Vec<Vec<f64>>,
-}
-
-/// The local upper bounds of a set, minimising.
+/// The local upper bounds of a set, minimising, with their defining points.
 struct Bounds {
     reference: Vec<f64>,
-    bounds: Vec<Bound>,
+    /// `u`, by rows of `m`.
+    upper: Vec<f64>,
+    /// `z^k(u)_j` at `k m + j`, by rows of `m^2`.
+    defining: Vec<f64>,
+    /// The bounds that a new point splits, and what they are split into.
+    hit: Vec<usize>,
+    new_upper: Vec<f64>,
+    new_defining: Vec<f64>,
 }
 
 impl Bounds {
     fn of(points: &[Vec<f64>], reference: &[f64]) -> Self {
         let m = reference.len();
-        let defining = (0..m)
-            .map(|k| {
-                let mut dummy = vec![f64::NEG_INFINITY; m];
-                dummy[k] = reference[k];
-                dummy
-            })
-            .collect();
+        let mut defining = vec![f64::NEG_INFINITY; m * m];
+        for (k, r) in reference.iter().enumerate() {
+            defining[k * m + k] = *r;
+        }
         let mut this = Self {
             reference: reference.to_vec(),
-            bounds: vec![Bound {
-                upper: reference.to_vec(),
-                defining,
-            }],
+            upper: reference.to_vec(),
+            defining,
+            hit: Vec::new(),
+            new_upper: Vec::new(),
+            new_defining: Vec::new(),
         };
         for z in points {
             this.insert(z);
@@ -133,49 +135,72 @@ impl Bounds {
     }
 
     fn insert(&mut self, z: &[f64]) {
-        let (hit, mut kept): (Vec<Bound>, Vec<Bound>) = std::mem::take(&mut self.bounds)
-            .into_iter()
-            .partition(|b| z.iter().zip(&b.upper).all(|(z, u)| z < u));
-        for bound in &hit {
+        let m = z.len();
+        self.hit.clear();
+        self.new_upper.clear();
+        self.new_defining.clear();
+        for (i, upper) in self.upper.chunks_exact(m).enumerate() {
+            if !z.iter().zip(upper).all(|(z, u)| z < u) {
+                continue;
+            }
+            self.hit.push(i);
+            let defining = &self.defining[i * m * m..][..m * m];
             for (j, &zj) in z.iter().enumerate() {
                 // Ties count as larger: `z` entered after the defining points.
-                let reached = (0..z.len()).all(|k| k == j || zj >= bound.defining[k][j]);
+                let reached = (0..m).all(|k| k == j || zj >= defining[k * m + j]);
                 if reached {
-                    let mut upper = bound.upper.clone();
-                    let mut defining = bound.defining.clone();
-                    upper[j] = zj;
-                    defining[j] = z.to_vec();
-                    kept.push(Bound { upper, defining });
+                    let at = self.new_upper.len();
+                    self.new_upper.extend_from_slice(upper);
+                    self.new_upper[at + j] = zj;
+                    let at = self.new_defining.len();
+                    self.new_defining.extend_from_slice(defining);
+                    self.new_defining[at + j * m..][..m].copy_from_slice(z);
                 }
             }
         }
-        self.bounds = kept;
+        remove_rows(&mut self.upper, m, &self.hit);
+        remove_rows(&mut self.defining, m * m, &self.hit);
+        self.upper.extend_from_slice(&self.new_upper);
+        self.defining.extend_from_slice(&self.new_defining);
     }
 
     fn into_upper(self) -> Vec<Vec<f64>> {
-        self.bounds.into_iter().map(|b| b.upper).collect()
+        let m = self.reference.len();
+        self.upper.chunks_exact(m).map(<[f64]>::to_vec).collect()
     }
 
     /// The partition of the dominated region, without empty boxes.
     fn boxes(&self) -> Vec<Cell> {
-        self.bounds
-            .iter()
-            .filter_map(|b| {
-                let m = self.reference.len();
-                let mut lower = vec![b.upper[0]];
+        let m = self.reference.len();
+        let bounds = self
+            .upper
+            .chunks_exact(m)
+            .zip(self.defining.chunks_exact(m * m));
+        bounds
+            .filter_map(|(u, defining)| {
+                let mut lower = vec![u[0]];
                 let mut upper = vec![self.reference[0]];
                 for j in 1..m {
-                    lower.push(
-                        b.defining[..j]
-                            .iter()
-                            .map(|z| z[j])
-                            .fold(f64::NEG_INFINITY, f64::max),
-                    );
-                    upper.push(b.upper[j]);
+                    let before = (0..j).map(|k| defining[k * m + j]);
+                    lower.push(before.fold(f64::NEG_INFINITY, f64::max));
+                    upper.push(u[j]);
                 }
                 let open = lower.iter().zip(&upper).all(|(l, u)| l < u);
                 open.then_some(Cell { lower, upper })
             })
             .collect()
     }
+}
+
+/// Removes the rows (of `width`) at `positions`, ascending; the others keep
+/// their order.
+fn remove_rows(rows: &mut Vec<f64>, width: usize, positions: &[usize]) {
+    let n = rows.len() / width;
+    let mut to = positions.first().map_or(n, |first| *first);
+    for (k, position) in positions.iter().enumerate() {
+        let next = positions.get(k + 1).map_or(n, |next| *next);
+        rows.copy_within((position + 1) * width..next * width, to * width);
+        to += next - position - 1;
+    }
+    rows.truncate(to * width);
 }

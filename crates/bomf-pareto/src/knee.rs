@@ -32,7 +32,9 @@ pub fn knee<P: AsRef<[f64]>>(points: &[P]) -> Result<Option<usize>> {
         .map(|j| {
             let values = front.iter().map(|&i| rows[i][j]);
             let nadir = values.clone().fold(f64::INFINITY, f64::min);
-            (nadir, values.fold(f64::NEG_INFINITY, f64::max) - nadir)
+            let ideal = values.fold(f64::NEG_INFINITY, f64::max);
+            // Halved, so that the range of the largest numbers is finite.
+            (0.5 * nadir, 0.5 * ideal - 0.5 * nadir)
         })
         .collect();
     let mut best: Option<(usize, f64)> = None;
@@ -41,7 +43,7 @@ pub fn knee<P: AsRef<[f64]>>(points: &[P]) -> Result<Option<usize>> {
             .iter()
             .zip(&scale)
             .filter(|(_, (_, range))| *range > 0.0)
-            .map(|(y, (nadir, range))| (y - nadir) / range)
+            .map(|(y, (nadir, range))| (0.5 * y - nadir) / range)
             .sum();
         if best.is_none_or(|(_, b)| h > b) {
             best = Some((finite[i], h));
@@ -64,6 +66,23 @@ mod tests {
             vec![0.5, 50.0],
         ];
         assert_eq!(knee(&y).unwrap(), Some(2));
+    }
+
+    #[test]
+    fn huge_and_flat_objectives() {
+        let huge = [vec![-1e308, 1e308], vec![9e307, 8e307], vec![1e308, -1e308]];
+        assert_eq!(knee(&huge).unwrap(), Some(1));
+        // The first objective has no range over the front; infinities are out.
+        let flat = [vec![1.0, 0.0], vec![1.0, 3.0], vec![f64::INFINITY, 9.0]];
+        assert_eq!(knee(&flat).unwrap(), Some(1));
+        let twins = [
+            vec![0.0, 2.0],
+            vec![1.5, 1.5],
+            vec![2.0, 0.0],
+            vec![1.5, 1.5],
+        ];
+        assert_eq!(knee(&twins).unwrap(), Some(1));
+        assert!(knee(&[vec![1.0], vec![1.0, 2.0]]).is_err());
     }
 
     #[test]

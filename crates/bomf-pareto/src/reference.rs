@@ -18,7 +18,9 @@ pub const REFERENCE_SCALE: f64 = 0.1;
 ///
 /// Where an objective has no range (a single point, or a front flat in it),
 /// `|value|` stands in for the range, and 1 if the value is zero. Points with a
-/// NaN or an infinity are left out.
+/// NaN or an infinity are left out. The result is finite, and below the nadir
+/// even where a tenth of the range is less than the nadir's rounding (but for a
+/// nadir of `f64::MIN`, below which there is nothing).
 ///
 /// # Errors
 /// [`ParetoError::NoPoint`] if no finite point is left,
@@ -47,7 +49,8 @@ pub fn infer_reference_point<P: AsRef<[f64]>>(points: &[P]) -> Result<Vec<f64>> 
             } else {
                 1.0
             };
-            nadir - REFERENCE_SCALE * range
+            let below = nadir - REFERENCE_SCALE * range.min(f64::MAX);
+            below.min(nadir.next_down()).max(f64::MIN)
         })
         .collect())
 }
@@ -66,6 +69,15 @@ mod tests {
     fn one_point_takes_its_own_size_as_range() {
         let r = infer_reference_point(&[vec![-2.0, 0.0]]).unwrap();
         assert!((r[0] + 2.2).abs() < 1e-15 && r[1] == -0.1);
+    }
+
+    #[test]
+    fn huge_values_and_tiny_ranges_leave_it_finite_and_below() {
+        let r = infer_reference_point(&[vec![f64::MAX, f64::MIN], vec![-1e308, 0.0]]).unwrap();
+        assert!(r[0] < -1e308 && r[0].is_finite());
+        assert_eq!(r[1], f64::MIN);
+        let r = infer_reference_point(&[vec![1e16, 3.0], vec![1e16 + 2.0, 2.0]]).unwrap();
+        assert!(r[0] < 1e16);
     }
 
     #[test]

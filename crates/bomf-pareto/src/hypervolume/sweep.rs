@@ -7,59 +7,77 @@
 //! (The staircase is a sorted vector here: quadratic in the worst case and the
 //! quickest below some thousands of points.)
 
-/// The area above the origin dominated by positive rows, first two values.
-pub(super) fn area(front: &mut [Vec<f64>]) -> f64 {
-    front.sort_by(|a, b| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])));
+/// The area above the origin dominated by positive rows.
+pub(super) fn area(rows: &mut [[f64; 2]]) -> f64 {
+    rows.sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
     let mut top = 0.0;
     let mut area = 0.0;
-    for y in front.iter() {
-        if y[1] > top {
-            area += y[0] * (y[1] - top);
-            top = y[1];
+    for [x, y] in rows.iter() {
+        if *y > top {
+            area += x * (y - top);
+            top = *y;
         }
     }
     area
 }
 
-/// The volume above the origin dominated by positive rows, first three values.
-pub(super) fn volume3(front: &mut [Vec<f64>]) -> f64 {
-    front.sort_by(|a, b| b[2].total_cmp(&a[2]));
+/// The volume above the origin dominated by positive rows.
+pub(super) fn volume(rows: &mut [[f64; 3]]) -> f64 {
+    rows.sort_unstable_by(|a, b| b[2].total_cmp(&a[2]));
     let mut stairs = Staircase::default();
+    let mut area = 0.0;
     let mut volume = 0.0;
-    for (i, y) in front.iter().enumerate() {
-        stairs.insert(y[0], y[1]);
-        let below = front.get(i + 1).map_or(0.0, |next| next[2]);
-        volume += stairs.area * (y[2] - below);
+    for (i, [x, y, z]) in rows.iter().enumerate() {
+        area += stairs.insert(*x, *y);
+        let below = rows.get(i + 1).map_or(0.0, |next| next[2]);
+        volume += area * (z - below);
     }
     volume
 }
 
-/// A two-dimensional front in descending order of the first value (so ascending
-/// in the second), and the area that it dominates above the origin.
+/// A two-dimensional front in descending order of the first value, so ascending
+/// in the second.
 #[derive(Default)]
-struct Staircase {
-    steps: Vec<(f64, f64)>,
-    area: f64,
+pub(super) struct Staircase {
+    steps: Vec<[f64; 2]>,
 }
 
 impl Staircase {
-    fn insert(&mut self, x: f64, y: f64) {
+    /// Starts anew with the steps `(x, floor)` and `(wall, y)`: what is free of
+    /// the box `[0, x] x [0, y]` lies above `floor` and to the right of `wall`.
+    pub(super) fn start(&mut self, x: f64, floor: f64, wall: f64, y: f64) {
+        self.steps.clear();
+        self.steps.push([x, floor]);
+        self.steps.push([wall, y]);
+    }
+
+    /// Inserts `(x, y)`; the area above the origin that it adds.
+    pub(super) fn insert(&mut self, x: f64, y: f64) -> f64 {
         // Steps before `at` reach at least as far in x.
-        let at = self.steps.partition_point(|s| s.0 >= x);
-        let floor = if at > 0 { self.steps[at - 1].1 } else { 0.0 };
+        let at = self.steps.partition_point(|s| s[0] >= x);
+        let floor = if at > 0 { self.steps[at - 1][1] } else { 0.0 };
         if y <= floor {
-            return;
+            return 0.0;
         }
         // Steps from `at` on reach less far; those not higher than y go.
+        let mut added = 0.0;
         let mut end = at;
         let mut bottom = floor;
-        while end < self.steps.len() && self.steps[end].1 <= y {
-            self.area += (x - self.steps[end].0) * (self.steps[end].1 - bottom);
-            bottom = self.steps[end].1;
+        while let Some(&[sx, sy]) = self.steps.get(end)
+            && sy <= y
+        {
+            added += (x - sx) * (sy - bottom);
+            bottom = sy;
             end += 1;
         }
-        let beyond = self.steps.get(end).map_or(0.0, |s| s.0);
-        self.area += (x - beyond) * (y - bottom);
-        self.steps.splice(at..end, [(x, y)]);
+        let beyond = self.steps.get(end).map_or(0.0, |s| s[0]);
+        added += (x - beyond) * (y - bottom);
+        if end == at {
+            self.steps.insert(at, [x, y]);
+        } else {
+            self.steps[at] = [x, y];
+            self.steps.drain(at + 1..end);
+        }
+        added
     }
 }

@@ -1,11 +1,28 @@
 //! Problems whose best hypervolume is known, for tests and benchmarks.
 //!
 //! Each is the textbook problem with its sign turned, so that everything is
-//! maximised; inputs lie in the unit cube. Reference points and best
-//! hypervolumes are those of BoTorch's `test_functions.multi_objective` where
-//! it states them.
+//! maximised; inputs lie in the unit cube. Where BoTorch's
+//! `test_functions.multi_objective` has the problem, reference point and best
+//! hypervolume are those there; each file says where the number comes from.
+//!
+//! | problem | front | what is hard about it |
+//! |---|---|---|
+//! | [`zdt1`], [`zdt2`] | convex, concave (minimised) | many inputs that must be 0 |
+//! | [`zdt3`] | five pieces | the gaps |
+//! | [`dtlz1`] | a plane | `11^k - 1` local fronts |
+//! | [`dtlz2`] | a sphere | any number of objectives |
+//! | [`vlmop2`] | concave | flat far from the front |
+//! | [`branin_currin`] | curved | part of it is hard to reach |
+
+mod dtlz;
+mod vlmop;
+mod zdt;
 
 use std::f64::consts::PI;
+
+pub use dtlz::{dtlz1, dtlz2};
+pub use vlmop::vlmop2;
+pub use zdt::{zdt1, zdt2, zdt3};
 
 use crate::{ParetoError, Result};
 
@@ -71,58 +88,6 @@ pub fn branin_currin() -> TestFunction {
             let top = ((2300.0 * x0 + 1900.0) * x0 + 2092.0) * x0 + 60.0;
             let bottom = ((100.0 * x0 + 500.0) * x0 + 4.0) * x0 + 20.0;
             vec![-branin, -factor * top / bottom]
-        },
-    }
-}
-
-/// ZDT1 with `d` inputs (Zitzler, Deb and Thiele 2000): front
-/// `f_2 = 1 - sqrt(f_1)`, best hypervolume `120 + 2/3`.
-#[must_use]
-pub fn zdt1(d: usize) -> TestFunction {
-    TestFunction {
-        name: "ZDT1",
-        dim: d,
-        ref_point: vec![-11.0, -11.0],
-        // 11 * 11 less the area below the front, 1/3.
-        max_hypervolume: 121.0 - 1.0 / 3.0,
-        evaluate: |x, _| {
-            let rest = &x[1..];
-            let g = 1.0 + 9.0 * rest.iter().sum::<f64>() / rest.len().max(1) as f64;
-            vec![-x[0], -g * (1.0 - (x[0] / g).sqrt())]
-        },
-    }
-}
-
-/// DTLZ2 with `d` inputs and `m` objectives, 2 to 4 (Deb, Thiele, Laumanns and
-/// Zitzler 2005): the front is the unit sphere's positive part, the best
-/// hypervolume `1.1^m` less the ball's part of volume.
-#[must_use]
-pub fn dtlz2(d: usize, m: usize) -> TestFunction {
-    let orthant = match m {
-        2 => PI / 4.0,
-        3 => PI / 6.0,
-        _ => PI * PI / 32.0,
-    };
-    TestFunction {
-        name: "DTLZ2",
-        dim: d,
-        ref_point: vec![-1.1; m],
-        max_hypervolume: 1.1_f64.powi(m as i32) - orthant,
-        evaluate: |x, m| {
-            let tail = &x[m - 1..];
-            let g: f64 = tail.iter().map(|v| (v - 0.5) * (v - 0.5)).sum();
-            (0..m)
-                .map(|i| {
-                    let mut f = 1.0 + g;
-                    for v in &x[..m - 1 - i] {
-                        f *= (v * PI / 2.0).cos();
-                    }
-                    if i > 0 {
-                        f *= (x[m - 1 - i] * PI / 2.0).sin();
-                    }
-                    -f
-                })
-                .collect()
         },
     }
 }
