@@ -22,13 +22,17 @@ const MAX_NOISE: f64 = 2.0;
 /// The constant mean stays within so many standard deviations of the outcomes.
 const MEAN_BOUND: f64 = 5.0;
 
+/// The shrinkage's global scale is searched within these factors of its own
+/// scale: with `d` inputs the mode lies near or above a `d`-th part of it.
+const TAU_BOUNDS: (f64, f64) = (1e-4, 1e3);
+
 /// Iterations of one start: more change the fit by less than new data will.
 const ITERATIONS: usize = 60;
 
 /// The best of several local searches: from `warm`, from the priors' modes,
 /// and from random points, `starts` together.
 pub(super) fn fit<R: Rng + ?Sized>(
-    evidence: &Evidence<'_>,
+    evidence: &mut Evidence<'_>,
     priors: &Priors,
     warm: Option<&Hyperparameters>,
     starts: usize,
@@ -47,18 +51,17 @@ pub(super) fn fit<R: Rng + ?Sized>(
     let warm = warm.filter(|h| h.lengthscales.len() == p);
     let mut best: Option<(f64, Vec<f64>)> = None;
     for start in 0..starts.max(1) {
-        let v = match (start, warm) {
-            (0, Some(warm)) => warm.to_vector(),
-            (0, None) | (1, Some(_)) => typical(priors, p),
+        let mut v = typical(priors, p);
+        match (start, warm) {
+            (0, Some(warm)) => v[..p + 3].copy_from_slice(&warm.to_vector()),
+            (0, None) | (1, Some(_)) => {}
             _ => {
-                let mut v = typical(priors, p);
                 for l in &mut v[..p] {
                     *l += rng.sample::<f64, _>(StandardNormal);
                 }
                 v[p + 1] += 2.0 * rng.sample::<f64, _>(StandardNormal);
-                v
             }
-        };
+        }
         let found = minimise(
             &region,
             |v, gradient| evidence.negative_log_posterior(v, gradient),
@@ -70,13 +73,14 @@ pub(super) fn fit<R: Rng + ?Sized>(
         }
     }
     let v = best.map_or_else(|| typical(priors, p), |(_, v)| v);
-    Hyperparameters::from_vector(&v)
+    Hyperparameters::from_vector(&v, p)
 }
 
 /// A starting point: the mode of the lengthscales' prior, a little noise.
 fn typical(priors: &Priors, p: usize) -> Vec<f64> {
     let mut v = vec![priors.lengthscale.log_mode(); p];
     v.extend([0.0, priors.noise.log_mode(), 0.0]);
+    v.extend(priors.shrinkage.map(|s| s.scale.ln()));
     v
 }
 
@@ -90,5 +94,9 @@ fn bounds(priors: &Priors, p: usize) -> BoxRegion {
     };
     lower.extend([low.ln(), priors.min_noise.ln(), -MEAN_BOUND]);
     upper.extend([high.ln(), MAX_NOISE.max(priors.min_noise).ln(), MEAN_BOUND]);
+    if let Some(shrinkage) = priors.shrinkage {
+        lower.push((TAU_BOUNDS.0 * shrinkage.scale).ln());
+        upper.push((TAU_BOUNDS.1 * shrinkage.scale).ln());
+    }
     BoxRegion { lower, upper }
 }
