@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rand::Rng;
 
 use super::coordinates::Coordinates;
-use super::evidence::Evidence;
 use super::features::Features;
 use super::{
     GaussianProcess, GpOptions, Hyperparameters, LearnedNoise, Lengthscales, PriorMean, Priors,
@@ -76,13 +75,15 @@ impl<'a> TrainingData<'a> {
         rng: &mut R,
     ) -> Result<GaussianProcess> {
         let prepared = Prepared::new(self, options)?;
-        let mut evidence = Evidence::new(
+        let hyper = fit::fit(
             &prepared.observed,
             &prepared.groups,
             options.kernel,
             &prepared.priors,
+            warm,
+            options.starts,
+            rng,
         );
-        let hyper = fit::fit(&mut evidence, &prepared.priors, warm, options.starts, rng);
         GaussianProcess::condition(prepared, options.kernel, hyper)
     }
 
@@ -170,6 +171,23 @@ pub(super) struct Observed {
 }
 
 impl Observed {
+    /// `count` of them, at even spacing.
+    pub(super) fn subset(&self, count: usize) -> Self {
+        let n = self.z.len();
+        let chosen: Vec<usize> = (0..count.min(n)).map(|i| i * n / count.min(n)).collect();
+        let pick = |list: &[f64]| chosen.iter().map(|i| list[*i]).collect();
+        let rows: Vec<Vec<f64>> = chosen.iter().map(|i| self.points.point(*i)).collect();
+        Self {
+            points: Coordinates::new(&rows),
+            prior: pick(&self.prior),
+            z: pick(&self.z),
+            noise: Noise {
+                known: pick(&self.noise.known),
+                learned: chosen.iter().map(|i| self.noise.learned[*i]).collect(),
+            },
+        }
+    }
+
     pub(super) fn append(&mut self, other: &Self) {
         self.points.append(&other.points);
         self.prior.extend_from_slice(&other.prior);

@@ -37,11 +37,11 @@ const INVERSE_FACTORIALS: [f64; 14] = {
     all
 };
 
-/// `exp(x)`, with `x` taken to the nearest number in `[-708, 709]`. (NaN counts
-/// as -708: check for it before.)
+/// `exp(x)`, with `x` taken to the nearest number in `[-708, 709]`; NaN of
+/// NaN.
 #[inline(always)]
 pub(super) fn exp(x: f64) -> f64 {
-    let x = x.max(LOWEST).min(HIGHEST);
+    let x = x.clamp(LOWEST, HIGHEST);
     let shifted = x * std::f64::consts::LOG2_E + SHIFT;
     let k = shifted - SHIFT;
     let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
@@ -89,6 +89,7 @@ mod tests {
             assert_eq!(exp(x), exp(LOWEST));
         }
         assert!(exp(LOWEST) > 0.0 && exp(LOWEST) < 1e-307);
+        assert!(exp(f64::NAN).is_nan());
         assert!(exp(f64::INFINITY).is_finite() && exp(HIGHEST) > 1e307);
     }
 }

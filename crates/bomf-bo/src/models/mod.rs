@@ -20,6 +20,7 @@ mod predict;
 mod prior_mean;
 mod shrinkage;
 mod update;
+mod warp;
 
 pub use data::TrainingData;
 pub use features::Gram;
@@ -30,6 +31,7 @@ pub use outcome::Standardiser;
 pub use predict::{Posterior, PosteriorGradient};
 pub use prior_mean::PriorMean;
 pub use shrinkage::Shrinkage;
+pub use warp::Warp;
 
 /// How the inputs' distances are scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
