@@ -62,6 +62,7 @@ const NUMERICAL: &[(&str, &[&str])] = &[
         &[
             "faer",
             "libm",
+            "multiversion",
             "rand",
             "rand_distr",
             "serde",

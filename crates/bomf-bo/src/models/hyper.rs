@@ -9,11 +9,13 @@
 //! free of noise at few observations, and a noisy one is told by its data. All
 //! are in units of standardised outcomes.
 
+use super::Shrinkage;
+
 /// The hyperparameters of a process, in units of inputs and *standardised*
 /// outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyperparameters {
-    /// Lengthscales: one, or one a coordinate.
+    /// Lengthscales: one, or one a coordinate (or group of coordinates).
     pub lengthscales: Vec<f64>,
     /// The kernel's variance.
     pub outputscale: f64,
@@ -31,9 +33,9 @@ impl Hyperparameters {
         v
     }
 
-    /// The inverse of [`Self::to_vector`].
-    pub(super) fn from_vector(v: &[f64]) -> Self {
-        let p = v.len() - 3;
+    /// The inverse of [`Self::to_vector`] for `p` lengthscales; what follows
+    /// the mean is left out.
+    pub(super) fn from_vector(v: &[f64], p: usize) -> Self {
         Self {
             lengthscales: v[..p].iter().map(|l| l.exp()).collect(),
             outputscale: v[p].exp(),
@@ -71,6 +73,9 @@ impl LogNormal {
 pub struct Priors {
     /// Of each lengthscale.
     pub lengthscale: LogNormal,
+    /// If given, the lengthscales' density instead, for many inputs of which
+    /// few matter; [`Self::lengthscale`] still says where they are searched.
+    pub shrinkage: Option<Shrinkage>,
     /// Of the kernel's variance; `None` holds it at 1.
     pub outputscale: Option<LogNormal>,
     /// Of the noise's variance.
@@ -91,6 +96,7 @@ impl Priors {
                 location: std::f64::consts::SQRT_2 + 0.5 * d.max(1.0).ln(),
                 scale: 3.0_f64.sqrt(),
             },
+            shrinkage: None,
             outputscale: Some(LogNormal {
                 location: 0.0,
                 scale: 1.0,
@@ -102,5 +108,41 @@ impl Priors {
             min_noise: 1e-6,
             mean_scale: 1.0,
         }
+    }
+
+    /// As [`Self::scaled`], with lengthscales that shrink to irrelevance unless
+    /// the data speak for them: [`Shrinkage::default`].
+    #[must_use]
+    pub fn sparse(d: f64) -> Self {
+        Self {
+            shrinkage: Some(Shrinkage::default()),
+            ..Self::scaled(d)
+        }
+    }
+
+    /// The log density at the fit's vector `v` with `p` lengthscales, up to a
+    /// constant; its gradient is added to `gradient`.
+    pub(super) fn add_log_density(&self, v: &[f64], p: usize, gradient: &mut [f64]) -> f64 {
+        let mut total = 0.0;
+        if let Some(shrinkage) = self.shrinkage {
+            let (lengths, by_tau) = gradient.split_at_mut(p + 3);
+            total += shrinkage.add_log_density(&v[..p], v[p + 3], &mut lengths[..p], by_tau);
+        }
+        let mut add = |at: usize, (value, derivative): (f64, f64)| {
+            total += value;
+            gradient[at] += derivative;
+        };
+        if self.shrinkage.is_none() {
+            for (l, log_length) in v[..p].iter().enumerate() {
+                add(l, self.lengthscale.log_density(*log_length));
+            }
+        }
+        if let Some(prior) = self.outputscale {
+            add(p, prior.log_density(v[p]));
+        }
+        add(p + 1, self.noise.log_density(v[p + 1]));
+        let scaled = v[p + 2] / self.mean_scale;
+        add(p + 2, (-0.5 * scaled * scaled, -scaled / self.mean_scale));
+        total
     }
 }

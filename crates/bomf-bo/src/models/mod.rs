@@ -6,19 +6,32 @@
 //! density and factorises the kernel matrix; prediction and its gradient in the
 //! inputs are analytic.
 
+mod coordinates;
+mod data;
 mod evidence;
+mod exponential;
 mod features;
 mod fit;
 mod gp;
 mod hyper;
 mod kernel;
 mod outcome;
+mod predict;
+mod prior_mean;
+mod shrinkage;
+mod update;
+mod warp;
 
+pub use data::TrainingData;
 pub use features::Gram;
-pub use gp::{GaussianProcess, Posterior, PosteriorGradient};
+pub use gp::GaussianProcess;
 pub use hyper::{Hyperparameters, LogNormal, Priors};
 pub use kernel::Kernel;
 pub use outcome::Standardiser;
+pub use predict::{Posterior, PosteriorGradient};
+pub use prior_mean::PriorMean;
+pub use shrinkage::Shrinkage;
+pub use warp::Warp;
 
 /// How the inputs' distances are scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +40,16 @@ pub enum Lengthscales {
     Isotropic,
     /// One for each coordinate (automatic relevance determination).
     PerDimension,
+}
+
+/// Whose noise is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LearnedNoise {
+    /// That of the observations without a known error.
+    #[default]
+    WhereUnknown,
+    /// That of all; a known error's variance is added to it.
+    Everywhere,
 }
 
 /// What a Gaussian process is made of.
@@ -38,10 +61,17 @@ pub struct GpOptions {
     /// its space ([`crate::space::Space::is_symmetric`]), a process by itself
     /// one a coordinate. A metric has one in any case.
     pub lengthscales: Option<Lengthscales>,
+    /// With one lengthscale a coordinate: which coordinates share one, as
+    /// numbers from zero on (shape `d`), for example those of one categorical
+    /// parameter, whose kernel then depends only on whether two choices are the
+    /// same. `None`: none do.
+    pub groups: Option<Vec<usize>>,
     /// Distances by `(x - x')' G (x - x')` instead of Euclid's.
     pub metric: Option<Gram>,
     /// Prior densities; `None`: [`Priors::scaled`] with the number of inputs.
     pub priors: Option<Priors>,
+    /// Whose noise is learned, if the data have known errors.
+    pub learned_noise: LearnedNoise,
     /// Number of starting points of the fit, the warm start among them.
     pub starts: usize,
 }
@@ -51,7 +81,9 @@ impl Default for GpOptions {
         Self {
             kernel: Kernel::Matern52,
             lengthscales: None,
+            groups: None,
             metric: None,
+            learned_noise: LearnedNoise::WhereUnknown,
             priors: None,
             starts: 4,
         }
