@@ -1,5 +1,6 @@
 //! Quality of a set of points by other measures than the hypervolume: against
-//! directions ([`r2`]) or against a reference front ([`distance`]).
+//! directions ([`fn@r2`]) or against a reference front ([`igd_plus`],
+//! [`gd_plus`], [`additive_epsilon`]).
 //!
 //! All of these are distances: **the smaller the better**, though the objectives
 //! themselves are maximised. They leave out points with a NaN or an infinity.
