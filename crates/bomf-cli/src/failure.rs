@@ -1,6 +1,7 @@
 //! How a command fails: in words, with a hint, and with an exit code.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Why a command did not come to its end.
@@ -59,6 +60,9 @@ impl Failure {
                 )
                 .into(),
             ),
+            Failure::Write { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                Some("free some space, or choose another output folder".into())
+            }
             Failure::Write { .. } | Failure::Read { .. } => None,
         }
     }

@@ -194,6 +194,9 @@ fn a_taken_folder_is_refused_and_an_earlier_run_replaced_when_told() {
         assert!(stderr(&output).contains("error: taken is not empty\n"));
         assert_eq!(names("taken"), ["thesis.tex"]);
     }
+    let output = bomf(&run("run", "recipe.yaml", &[]));
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("hint: there is a file of this name"));
     let again = run("tune", "earlier", &[]);
     assert_eq!(bomf(&again).status.code(), Some(0));
     let output = bomf(&again);
@@ -358,4 +361,50 @@ finetune: {learning_rate: 1.0e-5, batch_size: 1, epochs: 10000, early_stopping: 
         "{told}"
     );
     assert_eq!(names("interrupted"), ["recipe.yaml", "trials.jsonl"]);
+}
+
+/// Ctrl-C while a model is evaluated.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_evaluation_ends_with_1_and_prints_no_scores() {
+    use std::io::{BufRead, BufReader};
+
+    // Seconds of work, so that the signal comes in time.
+    const EXAMPLES: usize = 60_000;
+    assert!(finished().status.success());
+    std::fs::create_dir_all(place().join("long")).unwrap();
+    for (split, n) in [("validation", 30), ("test", EXAMPLES)] {
+        let mut text = String::from("text,label\n");
+        for (sentence, label) in rows(n, 0) {
+            text.push_str(&format!("{sentence},{label}\n"));
+        }
+        std::fs::write(place().join(format!("long/{split}.csv")), text).unwrap();
+    }
+    let arguments = "eval --model run/fused --data long --predictions long.jsonl --threads 1";
+    let mut child = command(&arguments.split(' ').collect::<Vec<_>>())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    // The data are read and tokenised.
+    while !told.contains("note: ") {
+        assert_ne!(lines.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    let process = child.id().to_string();
+    let sent = Command::new("kill")
+        .args(["-INT", &process])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    std::io::Read::read_to_string(&mut lines, &mut told).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(output.stdout.is_empty() && !place().join("long.jsonl").exists());
+    assert!(told.contains("stopping at the next safe point"), "{told}");
+    assert!(
+        told.ends_with("error: interrupted; nothing was written\n"),
+        "{told}"
+    );
 }

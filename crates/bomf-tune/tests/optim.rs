@@ -103,6 +103,50 @@ fn ten_steps_follow_the_definition_with_and_without_clipping() {
     }
 }
 
+/// Rows of a table that see no gradient, one from the start, one for a while, one at
+/// the end: every parameter is, to the bit, what the same steps give it when each of
+/// its unit's neighbours has been awake from the start.
+#[test]
+fn rows_without_a_gradient_decay_to_the_bit_and_wake_when_they_get_one() {
+    const COLS: usize = 130;
+    const ROWS: usize = 3;
+    // One more row keeps the length from being a multiple of anything.
+    let mut layout = Layout::default();
+    layout.matrix("table", ROWS + 1, COLS, 0.1);
+    let start = normal(layout.len(), 8);
+    let options = AdamWOptions {
+        max_grad_norm: f64::INFINITY,
+        ..OPTIONS
+    };
+    let gradient = |step: u64, row: usize| match (row, step) {
+        (0, _) | (1, 0..=3) | (2, 6..) => vec![0.0; COLS],
+        _ => normal(COLS, 100 * step + row as u64),
+    };
+    let run = |wake: f32| {
+        let mut params = start.clone();
+        let mut optimiser = AdamW::new(&layout, 0, options);
+        for step in 0..10 {
+            let mut values: Vec<f32> = (0..=ROWS).flat_map(|row| gradient(step, row)).collect();
+            // Too small to leave a trace in any moment, but not zero.
+            values
+                .iter_mut()
+                .filter(|v| **v == 0.0)
+                .for_each(|v| *v = wake);
+            let gradients = Gradients { first: 0, values };
+            optimiser.step(&mut params, &gradients, 1.0, 0.01);
+        }
+        params
+    };
+    let (asleep, awake) = (run(0.0), run(f32::from_bits(1)));
+    let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&asleep), bits(&awake));
+    let keep = 1.0f32 - 0.01 * 0.1;
+    let decayed = start[..COLS]
+        .iter()
+        .map(|&p| (0..10).fold(p, |p, _| p * keep));
+    assert_eq!(bits(&asleep[..COLS]), bits(&decayed.collect::<Vec<_>>()));
+}
+
 #[test]
 fn only_matrices_decay() {
     let layout = layout();

@@ -158,6 +158,12 @@ fn on_disk_words(out: &std::path::Path, on_disk: &[String]) -> String {
     }
 }
 
+/// Whether a file stands where a folder was to be made.
+fn is_no_folder(source: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, NotADirectory};
+    matches!(source.kind(), AlreadyExists | NotADirectory)
+}
+
 impl Error {
     /// How to mend it, where that can be said.
     pub fn hint(&self) -> Option<String> {
@@ -176,6 +182,9 @@ impl Error {
             Error::OutputNotEmpty { .. } => Some("choose an empty or a new folder".into()),
             Error::Output { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space, or choose another output folder".into())
+            }
+            Error::Output { source, .. } if is_no_folder(source) => {
+                Some("there is a file of this name: choose a folder".into())
             }
             Error::Tune(error) => error.hint(),
             Error::Checkpoint(error) => error.hint(),
@@ -220,6 +229,7 @@ impl Error {
             | Error::NoHead { .. }
             | Error::OtherHead { .. } => true,
             Error::Hub(error) => error.is_bad_input(),
+            Error::Output { source, .. } => is_no_folder(source),
             Error::Study(StudyError::Parse { .. } | StudyError::Read { .. }) => true,
             Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => !matches!(
                 error,
@@ -242,7 +252,6 @@ impl Error {
             | Error::Bo(_)
             | Error::Pareto(_)
             | Error::Threads { .. }
-            | Error::Output { .. }
             | Error::Interrupted { .. } => false,
         }
     }

@@ -45,23 +45,39 @@ pub struct AdamW {
     step: u64,
     m: Vec<f32>,
     v: Vec<f32>,
-    /// Runs of parameters that share whether they decay, relative to `first`.
-    runs: Vec<(Range<usize>, bool)>,
+    runs: Vec<Run>,
+}
+
+/// Neighbouring parameters that share whether they decay.
+#[derive(Debug)]
+struct Run {
+    /// Relative to the first trainable parameter.
+    range: Range<usize>,
+    decays: bool,
+    /// Which units of it have seen a gradient, as [`adamw::update`] keeps it.
+    awake: Vec<bool>,
 }
 
 impl AdamW {
     /// State for the parameters of `layout` from `first` on.
     pub fn new(layout: &Layout, first: usize, options: AdamWOptions) -> Self {
-        let mut runs: Vec<(Range<usize>, bool)> = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
         for (_, entry) in layout.entries() {
             let Some(start) = entry.param.offset.checked_sub(first) else {
                 continue;
             };
-            let end = start + entry.param.len();
+            let (end, decays) = (start + entry.param.len(), entry.decays());
             match runs.last_mut() {
-                Some((run, decays)) if *decays == entry.decays() => run.end = end,
-                _ => runs.push((start..end, entry.decays())),
+                Some(run) if run.decays == decays => run.range.end = end,
+                _ => runs.push(Run {
+                    range: start..end,
+                    decays,
+                    awake: Vec::new(),
+                }),
             }
+        }
+        for run in &mut runs {
+            run.awake = vec![false; run.range.len().div_ceil(adamw::UNIT)];
         }
         let len = layout.len() - first;
         AdamW {
@@ -86,13 +102,13 @@ impl AdamW {
         let options = &self.options;
         let clip = (options.max_grad_norm / (norm + CLIP_EPSILON)).min(1.0);
         let params = &mut params[self.first..];
-        for (run, decays) in &self.runs {
+        for run in &mut self.runs {
             let step = adamw::Step {
                 learning_rate: lr as f32,
                 beta1: options.beta1 as f32,
                 beta2: options.beta2 as f32,
                 epsilon: options.epsilon as f32,
-                weight_decay: if *decays {
+                weight_decay: if run.decays {
                     options.weight_decay as f32
                 } else {
                     0.0
@@ -101,11 +117,13 @@ impl AdamW {
                 bias_correction2: (1.0 - options.beta2.powi(self.step as i32)) as f32,
                 gradient_scale: (scale * clip) as f32,
             };
+            let range = run.range.clone();
             adamw::update(
-                &mut params[run.clone()],
-                &gradients.values[run.clone()],
-                &mut self.m[run.clone()],
-                &mut self.v[run.clone()],
+                &mut params[range.clone()],
+                &gradients.values[range.clone()],
+                &mut self.m[range.clone()],
+                &mut self.v[range],
+                &mut run.awake,
                 step,
             );
         }

@@ -1,9 +1,11 @@
 //! Forward passes over a whole split.
 
-use super::FrozenStates;
+use super::{Control, FrozenStates};
+use crate::TuneError;
 use crate::batch::Sequences;
 use crate::models::Network;
 use crate::tape::{Tape, Workspace};
+use std::ops::Range;
 
 /// Tokens of a forward pass at once: enough to feed the products, few enough for
 /// the activations to stay in the last-level cache.
@@ -23,11 +25,52 @@ pub fn outputs(
 ) -> Vec<f32> {
     let mut all = Vec::new();
     for group in sequences.groups(TOKENS) {
-        let indices: Vec<usize> = group.collect();
-        let batch = sequences.batch(&indices);
-        let mut tape = Tape::inference(params, workspace);
-        let logits = frozen.forward(network, &mut tape, sequences, &indices, &batch, workspace);
-        all.extend_from_slice(&logits);
+        group_outputs(
+            network, params, sequences, frozen, workspace, group, &mut all,
+        );
     }
     all
+}
+
+/// As [`outputs`], telling `observe` after every few sequences how many are done;
+/// it says whether to go on.
+///
+/// # Errors
+/// [`TuneError::Interrupted`] where it says to stop before the last sequence.
+pub fn outputs_observed(
+    network: &Network,
+    params: &[f32],
+    sequences: &Sequences,
+    frozen: &FrozenStates,
+    workspace: &Workspace,
+    observe: &mut dyn FnMut(usize) -> Control,
+) -> Result<Vec<f32>, TuneError> {
+    let mut all = Vec::new();
+    for group in sequences.groups(TOKENS) {
+        let done = group.end;
+        group_outputs(
+            network, params, sequences, frozen, workspace, group, &mut all,
+        );
+        if observe(done) == Control::Stop && done < sequences.len() {
+            return Err(TuneError::Interrupted);
+        }
+    }
+    Ok(all)
+}
+
+/// Appends the outputs on one group of sequences.
+fn group_outputs(
+    network: &Network,
+    params: &[f32],
+    sequences: &Sequences,
+    frozen: &FrozenStates,
+    workspace: &Workspace,
+    group: Range<usize>,
+    all: &mut Vec<f32>,
+) {
+    let indices: Vec<usize> = group.collect();
+    let batch = sequences.batch(&indices);
+    let mut tape = Tape::inference(params, workspace);
+    let logits = frozen.forward(network, &mut tape, sequences, &indices, &batch, workspace);
+    all.extend_from_slice(&logits);
 }

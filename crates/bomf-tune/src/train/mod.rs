@@ -5,7 +5,7 @@ mod finetune;
 mod frozen;
 mod trainer;
 
-pub use evaluator::outputs;
+pub use evaluator::{outputs, outputs_observed};
 pub use finetune::FineTuning;
 pub use frozen::FrozenStates;
 pub use trainer::{Control, Objective, TrainObserver, TrainOptions, TrainPoint, Trained, train};

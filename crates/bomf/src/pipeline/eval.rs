@@ -6,12 +6,13 @@ use super::task::Task;
 use crate::{Error, EvalRequest, Observer, Phase, Split, resolve_model};
 use bomf_checkpoint::write_bytes_atomic;
 use bomf_study::Scores;
+use bomf_tune::TuneError;
 use bomf_tune::models::{Config, LabelNames, Network};
 use bomf_tune::tape::Workspace;
-use bomf_tune::train::{EncodedSplit, FrozenStates, outputs};
+use bomf_tune::train::{Control, EncodedSplit, FrozenStates, outputs_observed};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Loss and metrics of a fine-tuned model on a split; its predictions as JSON lines,
 /// `{"index", "prediction", "logits"}` (no logits for a regression), where a file is
@@ -19,7 +20,8 @@ use std::path::Path;
 ///
 /// # Errors
 /// Where the model has no head for the task, the data do not fit it, or a file
-/// cannot be read or written.
+/// cannot be read or written; [`Error::Interrupted`] where the observer says so
+/// before the last example.
 pub fn eval(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Scores, Error> {
     in_pool(request.threads, || eval_here(request, observer))
 }
@@ -50,10 +52,30 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
             split: request.split.as_str(),
         });
     }
-    observer.begin(Phase::Evaluate, sequences.len() as u64);
-    let none = FrozenStates::none();
-    let outputs = outputs(&network, &params, sequences, &none, &Workspace::default());
-    observer.advance(Phase::Evaluate, sequences.len() as u64, "");
+    let examples = sequences.len() as u64;
+    observer.begin(Phase::Evaluate, examples);
+    let outputs = outputs_observed(
+        &network,
+        &params,
+        sequences,
+        &FrozenStates::none(),
+        &Workspace::default(),
+        &mut |done| {
+            observer.advance(Phase::Evaluate, done as u64, "");
+            match observer.interrupted() {
+                true => Control::Stop,
+                false => Control::Continue,
+            }
+        },
+    )
+    .map_err(|error| match error {
+        // The scores are all that would have come of it.
+        TuneError::Interrupted => Error::Interrupted {
+            out: PathBuf::new(),
+            on_disk: Vec::new(),
+        },
+        other => other.into(),
+    })?;
     observer.end(Phase::Evaluate);
     let scores = task
         .scorer

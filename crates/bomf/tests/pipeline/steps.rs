@@ -1,11 +1,12 @@
 //! The steps alone: tune, finetune, fuse on what they left, eval.
 
 use crate::fixture::{
-    FIXED, Kind, TINY, finished, fusion, names, recipe, request, rows, write_split,
+    FIXED, Interrupting, Kind, Recording, TINY, finished, fusion, names, recipe, request, rows,
+    write_split,
 };
 use bomf::recipe::Hyperparameter;
 use bomf::study::Event;
-use bomf::{Error, EvalRequest, Recipe, Silent, Split};
+use bomf::{Error, EvalRequest, Phase, Recipe, Silent, Split};
 
 #[test]
 fn tune_then_finetune_then_fuse() {
@@ -177,4 +178,35 @@ fn an_evaluation_needs_no_other_split_but_a_head_for_the_task() {
         "{error}"
     );
     assert!(error.is_bad_input() && error.hint().is_some());
+}
+
+#[test]
+fn an_evaluation_tells_of_its_progress_and_stops_when_told() {
+    const EXAMPLES: usize = 1000;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    write_split(&data, "validation", "csv", &rows(Kind::Sentences, 40, 2));
+    write_split(&data, "test", "csv", &rows(Kind::Sentences, EXAMPLES, 3));
+    let predictions = dir.path().join("p.jsonl");
+    let request = EvalRequest {
+        model: finished().out.join("fused").display().to_string(),
+        data,
+        split: Split::Test,
+        predictions: Some(predictions.clone()),
+        recipe: recipe(FIXED),
+        threads: 1,
+    };
+    let mut observer = Interrupting::new(Phase::Evaluate, 2);
+    let error = bomf::eval(&request, &mut observer).unwrap_err();
+    assert_eq!(error.to_string(), "interrupted; nothing was written");
+    assert!(!error.is_bad_input() && !predictions.exists());
+
+    let mut observer = Recording::default();
+    bomf::eval(&request, &mut observer).unwrap();
+    assert!(predictions.exists());
+    assert_eq!(observer.totals, [(Phase::Evaluate, EXAMPLES as u64)]);
+    assert_eq!(observer.ended, [Phase::Evaluate]);
+    let done: Vec<u64> = observer.progress.iter().map(|&(_, done)| done).collect();
+    assert!(done.len() > 2 && done.is_sorted(), "{done:?}");
+    assert_eq!(done.last(), Some(&(EXAMPLES as u64)));
 }
