@@ -158,6 +158,12 @@ pub enum BoError {
         /// The value.
         value: f64,
     },
+    /// A derivative was observed along no direction.
+    #[error("derivative {index} has a direction of length zero: leave it out")]
+    ZeroDirection {
+        /// Which derivative.
+        index: usize,
+    },
     /// The kernel matrix could not be factorised even with jitter.
     #[error(
         "the kernel matrix of {n} observations is not positive definite, even with jitter {jitter:e}"

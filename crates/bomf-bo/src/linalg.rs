@@ -3,8 +3,11 @@
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::{factor, inverse};
-use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
-use faer::{Mat, MatMut, Par, Side};
+use faer::linalg::matmul::matmul;
+use faer::linalg::triangular_solve::{
+    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
+};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use multiversion::multiversion;
 
 use crate::{BoError, Result};
@@ -41,6 +44,11 @@ pub(crate) fn axpy(c: f64, x: &[f64], y: &mut [f64]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += c * x;
     }
+}
+
+/// `dst += c A B`.
+pub(crate) fn add_product(dst: MatMut<'_, f64>, c: f64, a: MatRef<'_, f64>, b: MatRef<'_, f64>) {
+    matmul(dst, Accum::Add, a, b, c, Par::Seq);
 }
 
 /// `K = L L'` of a symmetric positive definite `n x n` matrix.
@@ -170,6 +178,11 @@ impl Cholesky {
     /// `B <- L^-1 B` for many columns at once.
     pub(crate) fn forward_columns(&self, b: MatMut<'_, f64>) {
         solve_lower_triangular_in_place(self.lower.as_ref(), b, Par::Seq);
+    }
+
+    /// `B <- L^-T B` for many columns at once.
+    pub(crate) fn backward_columns(&self, b: MatMut<'_, f64>) {
+        solve_upper_triangular_in_place(self.lower.as_ref().transpose(), b, Par::Seq);
     }
 
     /// `K^-1`; only the lower triangle is filled.

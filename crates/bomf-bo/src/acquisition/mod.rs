@@ -1,12 +1,14 @@
 //! Acquisition functions: how much an evaluation at a point is worth under the
 //! models, as a logarithm.
 //!
-//! [`analytic`] holds those with a closed form. Logarithms keep a gradient
+//! [`analytic`] holds those with a closed form, [`composite`] those of objectives
+//! that are known functions of modelled outputs. Logarithms keep a gradient
 //! where the value itself is too small for a float (Ament et al., "Unexpected
 //! improvements to expected improvement for Bayesian optimization", NeurIPS
 //! 2023).
 
 pub mod analytic;
+pub mod composite;
 pub mod normal;
 
 use crate::Result;

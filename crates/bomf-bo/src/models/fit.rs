@@ -11,17 +11,17 @@ use crate::optim::{BoxRegion, Minimum, SolverOptions, minimise};
 /// Lengthscales are searched within these factors of the prior's median, which
 /// in `d` dimensions is `4.1 sqrt(d)`: from a fortieth part of the cube's side
 /// to far longer than any data can tell.
-const LENGTHSCALE_BOUNDS: (f64, f64) = (0.006, 30.0);
+pub(super) const LENGTHSCALE_BOUNDS: (f64, f64) = (0.006, 30.0);
 
 /// The kernel's variance is searched in these bounds, in units of the outcomes'
 /// variance.
-const OUTPUTSCALE_BOUNDS: (f64, f64) = (0.01, 100.0);
+pub(super) const OUTPUTSCALE_BOUNDS: (f64, f64) = (0.01, 100.0);
 
 /// The largest noise variance in units of the outcomes' variance: all noise.
-const MAX_NOISE: f64 = 2.0;
+pub(super) const MAX_NOISE: f64 = 2.0;
 
 /// The constant mean stays within so many standard deviations of the outcomes.
-const MEAN_BOUND: f64 = 5.0;
+pub(super) const MEAN_BOUND: f64 = 5.0;
 
 /// The shrinkage's global scale is searched within these factors of its own
 /// scale: with `d` inputs the mode lies near or above a `d`-th part of it.

@@ -4,10 +4,12 @@
 //! Machine Learning" (2006), chapters 2 and 5, one process an objective:
 //! [`GaussianProcess::fit`] finds the hyperparameters of the largest posterior
 //! density and factorises the kernel matrix; prediction and its gradient in the
-//! inputs are analytic.
+//! inputs are analytic. [`DerivativeGp`] takes in derivatives as well, and
+//! [`MultiOutputGp`] models thousands of outputs under one factorisation.
 
 mod coordinates;
 mod data;
+mod derivative;
 mod evidence;
 mod exponential;
 mod features;
@@ -15,18 +17,28 @@ mod fit;
 mod gp;
 mod hyper;
 mod kernel;
+mod leave_one_out;
+mod multi_output;
 mod outcome;
+mod pairs;
 mod predict;
 mod prior_mean;
+mod search;
 mod shrinkage;
 mod update;
 mod warp;
 
 pub use data::TrainingData;
+pub use derivative::{DerivativeGp, DerivativeHyperparameters, DirectionalDerivative};
 pub use features::Gram;
 pub use gp::GaussianProcess;
 pub use hyper::{Hyperparameters, LogNormal, Priors};
 pub use kernel::Kernel;
+pub use leave_one_out::LeaveOneOut;
+pub use multi_output::{
+    ConstantMean, Correlation, LeftOut, LinearMean, MeanFunction, MultiOutputGp, OutputDraws,
+    OutputPosterior, SharedHyperparameters,
+};
 pub use outcome::Standardiser;
 pub use predict::{Posterior, PosteriorGradient};
 pub use prior_mean::PriorMean;
