@@ -9,7 +9,7 @@ use bomf_bo::models::Gram;
 use bomf_bo::space::{BoxSpace, Configuration, SimplexSpace, Space, Value};
 use bomf_bo::strategy::{
     MultiObjective, MultiObjectiveOptions, RandomSimplex, RefPoint, SAME_POINT, SingleObjective,
-    SingleObjectiveOptions,
+    SingleObjectiveOptions, Strategy,
 };
 use bomf_pareto::test_functions::{self, TestFunction};
 use bomf_pareto::{dominates, hypervolume};
@@ -362,4 +362,71 @@ fn refusals_record_nothing() {
     let outside: Configuration = [("x0", Value::Float(2.0))].into_iter().collect();
     assert!(single.tell(&outside, Some(1.0)).is_err());
     assert!(single.values().is_empty());
+}
+
+#[test]
+fn a_stored_search_goes_on_as_it_would_have() {
+    let f = test_functions::branin_currin();
+    let space = unit_box(2);
+    let options = MultiObjectiveOptions {
+        n_initial: Some(4),
+        ..MultiObjectiveOptions::default()
+    };
+    let mut search = MultiObjective::new(space.clone(), options).unwrap();
+    let mut rng = rng(3);
+    for _ in 0..9 {
+        let c = search.ask(&mut rng).unwrap();
+        let y = f.evaluate(&space.encode(&c).unwrap()).unwrap();
+        search.tell(&c, Some(&y)).unwrap();
+    }
+    search.ask(&mut rng).unwrap(); // one pending
+    let stored = serde_json::to_string(&(&search, &rng)).unwrap();
+    let (mut again, mut same): (MultiObjective<BoxSpace>, ChaCha8Rng) =
+        serde_json::from_str(&stored).unwrap();
+    for _ in 0..3 {
+        assert_eq!(search.ask(&mut rng).unwrap(), again.ask(&mut same).unwrap());
+    }
+}
+
+#[test]
+fn a_batch_spreads_out() {
+    // The same data, asked for one point or four: the four do not crowd around
+    // the place that one would go to.
+    let space = SimplexSpace::new(4).unwrap();
+    let mut search = SingleObjective::new(space, SingleObjectiveOptions::default()).unwrap();
+    let mut rng = rng(5);
+    for i in 0..4 {
+        let w = space.vertex(i).unwrap();
+        search
+            .tell(&w, Some(bowl(&w, &[0.4, 0.3, 0.2, 0.1])))
+            .unwrap();
+    }
+    let batch = search.ask_batch(4, &mut rng).unwrap();
+    for (i, a) in batch.iter().enumerate() {
+        for b in &batch[..i] {
+            let distance: f64 = a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum();
+            assert!(distance > 0.05, "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn either_strategy_minds_the_number_of_objectives() {
+    fn refuses<T: Strategy<Space = SimplexSpace>>(mut search: T, y: &[f64]) {
+        let w = [0.5, 0.5];
+        assert!(matches!(
+            search.tell(&w, Some(y)),
+            Err(BoError::Dimension { .. })
+        ));
+    }
+    let space = SimplexSpace::new(2).unwrap();
+    refuses(
+        SingleObjective::new(space, SingleObjectiveOptions::default()).unwrap(),
+        &[1.0, 2.0],
+    );
+    let options = MultiObjectiveOptions {
+        ref_point: RefPoint::Fixed(vec![0.0, 0.0]),
+        ..MultiObjectiveOptions::default()
+    };
+    refuses(MultiObjective::new(space, options).unwrap(), &[1.0]);
 }

@@ -21,7 +21,7 @@ const NEGLIGIBLE: f64 = 1e-12;
 /// A positive semi-definite metric on `R^n`, scaled so that two vertices of the
 /// simplex are `sqrt(2)` apart on average (root mean square), as they are in
 /// Euclid's metric: lengthscale priors then need not know its unit.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Gram {
     n: usize,
     /// The rows of `F`, each of shape `n`.

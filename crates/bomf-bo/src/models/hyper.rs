@@ -9,11 +9,13 @@
 //! free of noise at few observations, and a noisy one is told by its data. All
 //! are in units of standardised outcomes.
 
+use serde::{Deserialize, Serialize};
+
 use super::Shrinkage;
 
 /// The hyperparameters of a process, in units of inputs and *standardised*
 /// outcomes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hyperparameters {
     /// Lengthscales: one, or one a coordinate (or group of coordinates).
     pub lengthscales: Vec<f64>,
@@ -46,7 +48,7 @@ impl Hyperparameters {
 }
 
 /// A log-normal density: `ln x` is normal.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LogNormal {
     /// Mean of `ln x`.
     pub location: f64,
@@ -68,8 +70,13 @@ impl LogNormal {
     }
 }
 
+/// Standard deviation of the logarithm of the kernel's variance. Outcomes come
+/// standardised, so the variance is near one, and at few observations the
+/// likelihood of a large one and long lengthscales is too easily believed.
+const OUTPUTSCALE_SPREAD: f64 = 0.3;
+
 /// Prior densities and bounds of the hyperparameters.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Priors {
     /// Of each lengthscale.
     pub lengthscale: LogNormal,
@@ -99,7 +106,7 @@ impl Priors {
             shrinkage: None,
             outputscale: Some(LogNormal {
                 location: 0.0,
-                scale: 1.0,
+                scale: OUTPUTSCALE_SPREAD,
             }),
             noise: LogNormal {
                 location: -6.0,

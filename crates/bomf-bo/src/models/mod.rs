@@ -45,8 +45,10 @@ pub use prior_mean::PriorMean;
 pub use shrinkage::Shrinkage;
 pub use warp::Warp;
 
+use serde::{Deserialize, Serialize};
+
 /// How the inputs' distances are scaled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lengthscales {
     /// One lengthscale for all coordinates.
     Isotropic,
@@ -55,7 +57,7 @@ pub enum Lengthscales {
 }
 
 /// Whose noise is learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum LearnedNoise {
     /// That of the observations without a known error.
     #[default]
@@ -65,7 +67,7 @@ pub enum LearnedNoise {
 }
 
 /// What a Gaussian process is made of.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpOptions {
     /// The kernel's shape.
     pub kernel: Kernel,

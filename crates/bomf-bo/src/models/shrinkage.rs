@@ -12,7 +12,7 @@
 use std::f64::consts::PI;
 
 /// The half-Cauchy hierarchy over lengthscales.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Shrinkage {
     /// Scale `alpha` of the global scale `tau`: the smaller, the fewer inputs
     /// matter a priori.

@@ -13,7 +13,7 @@ use crate::space::Space;
 use crate::{Acquisition, BoError, Result};
 
 /// How hard to search.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SearchOptions {
     /// Number of candidates scored in the first pass.
     pub raw_samples: usize,

@@ -33,7 +33,7 @@ const BENDS: usize = 2;
 const CURVATURE: f64 = 1e-10;
 
 /// When to stop.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SolverOptions {
     /// Largest number of iterations.
     pub max_iterations: usize,

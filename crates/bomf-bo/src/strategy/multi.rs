@@ -1,11 +1,13 @@
 //! Several objectives: one Gaussian process each, and log expected hypervolume
 //! improvement.
 
-use bomf_pareto::{Front, hypervolume, infer_reference_point};
+use bomf_pareto::{Front, hypervolume, infer_reference_point, non_dominated};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::single::check;
 use super::trials::Trials;
+use super::{PointOf, Strategy};
 use crate::acquisition::analytic::LogEhvi;
 use crate::models::{GaussianProcess, GpOptions, Gram, Hyperparameters};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
@@ -13,7 +15,7 @@ use crate::space::SimplexSpace;
 use crate::{BoError, Result};
 
 /// Above what the hypervolume counts.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub enum RefPoint {
     /// Inferred anew from the front at each step, by
     /// [`bomf_pareto::infer_reference_point`].
@@ -24,7 +26,7 @@ pub enum RefPoint {
 }
 
 /// How to search for the Pareto front of several objectives.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiObjectiveOptions {
     /// Successful evaluations (told or pending) before the models take over;
     /// at least 1. `None`: as many as the space has coordinates, at least 2.
@@ -53,7 +55,7 @@ impl Default for MultiObjectiveOptions {
 }
 
 /// A point that was told, with its outcome.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The point's coordinates (on the simplex: the coefficients).
     pub x: Vec<f64>,
@@ -62,15 +64,19 @@ pub struct Observation {
 }
 
 /// Maximises several objectives over a space (a [`SimplexSpace`] unless another
-/// is named).
-#[derive(Debug, Clone)]
+/// is named). Serialised, with the generator beside it, and read back, it goes
+/// on bit for bit as it would have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MultiObjective<S: SearchSpace = SimplexSpace> {
     trials: Trials<S>,
     options: MultiObjectiveOptions,
     observations: Vec<Observation>,
     /// Number of objectives, once it is known.
     objectives: Option<usize>,
+    /// The last fits, one an objective.
     warm: Vec<Hyperparameters>,
+    /// To how many outcomes.
+    fitted_to: usize,
 }
 
 impl<S: SearchSpace> MultiObjective<S> {
@@ -104,11 +110,14 @@ impl<S: SearchSpace> MultiObjective<S> {
             observations: Vec::new(),
             objectives,
             warm: Vec::new(),
+            fitted_to: 0,
         })
     }
 
-    /// The next point to evaluate. Several may be pending at a time, but the
-    /// models learn from a point only when it is told.
+    /// The next point to evaluate. Several may be pending at a time (asked for
+    /// and not told yet): each is taken to come out as the models expect, so
+    /// that the next one is sought elsewhere ("kriging believer": Ginsbourger,
+    /// Le Riche and Carraro 2010, section 3.2).
     ///
     /// # Errors
     /// [`BoError::Exhausted`] once every point of a finite space has been
@@ -120,28 +129,24 @@ impl<S: SearchSpace> MultiObjective<S> {
             .filter_map(|o| Some((o.x.clone(), o.y.clone()?)))
             .unzip();
         let n_initial = self.options.n_initial.unwrap_or(2);
-        if y.is_empty() || y.len() + self.trials.pending() < n_initial {
+        if y.is_empty() || y.len() + self.trials.pending().len() < n_initial {
             return self.trials.propose(Vec::new(), rng);
         }
-        let m = y[0].len();
-        let mut models = Vec::with_capacity(m);
-        for j in 0..m {
-            let own: Vec<f64> = y.iter().map(|y| y[j]).collect();
-            let warm = self.warm.get(j);
-            models.push(GaussianProcess::fit(
-                &x,
-                &own,
-                &self.options.model,
-                warm,
-                rng,
-            )?);
-        }
-        self.warm = models.iter().map(|g| g.hyperparameters().clone()).collect();
+        let models = self.models(&x, &y, rng)?;
 
-        let front = self.front_indices();
-        let point = |i: &usize| &self.observations[*i];
-        let incumbents: Vec<Vec<f64>> = front.iter().map(|i| point(i).x.clone()).collect();
-        let outcomes: Vec<Vec<f64>> = front.iter().filter_map(|i| point(i).y.clone()).collect();
+        // The front is that of the expected outcomes: without noise the ones
+        // told, with noise a lucky draw does not stand on it for ever. What is
+        // pending counts as it is expected, and the models are certain there.
+        let pending = self.trials.pending().to_vec();
+        let points: Vec<Vec<f64>> = x.into_iter().chain(pending.iter().cloned()).collect();
+        let expected = means(&models, &points)?;
+        let models = models
+            .iter()
+            .map(|model| model.believing(&pending))
+            .collect::<Result<Vec<_>>>()?;
+        let front = non_dominated(&expected)?;
+        let of_front = |list: &[Vec<f64>]| front.iter().map(|i| list[*i].clone()).collect();
+        let (incumbents, outcomes): (Vec<_>, Vec<_>) = (of_front(&points), of_front(&expected));
         let ref_point = match &self.options.ref_point {
             RefPoint::Fixed(r) => r.clone(),
             RefPoint::Infer => infer_reference_point(&outcomes)?,
@@ -157,16 +162,31 @@ impl<S: SearchSpace> MultiObjective<S> {
         self.trials.propose(ranked, rng)
     }
 
-    /// The next `q` points, to be evaluated side by side.
-    ///
-    /// # Errors
-    /// As [`Self::ask`].
-    pub fn ask_batch<R: Rng + ?Sized>(
+    /// One model an objective, fitted to what has been told; between two
+    /// outcomes the hyperparameters stay as they are.
+    fn models<R: Rng + ?Sized>(
         &mut self,
-        q: usize,
+        x: &[Vec<f64>],
+        y: &[Vec<f64>],
         rng: &mut R,
-    ) -> Result<Vec<<S::Point as ToOwned>::Owned>> {
-        (0..q).map(|_| self.ask(rng)).collect()
+    ) -> Result<Vec<GaussianProcess>> {
+        let m = y[0].len();
+        let is_fitted = self.fitted_to == x.len() && self.warm.len() == m;
+        let options = &self.options.model;
+        let models = (0..m)
+            .map(|j| {
+                let own: Vec<f64> = y.iter().map(|y| y[j]).collect();
+                match self.warm.get(j) {
+                    Some(hyper) if is_fitted => {
+                        GaussianProcess::with_hyperparameters(x, &own, options, hyper.clone())
+                    }
+                    warm => GaussianProcess::fit(x, &own, options, warm, rng),
+                }
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.warm = models.iter().map(|g| g.hyperparameters().clone()).collect();
+        self.fitted_to = x.len();
+        Ok(models)
     }
 
     /// Records the outcome of `point`, proposed or not: its objectives (shape
@@ -271,4 +291,31 @@ impl<S: SearchSpace> MultiObjective<S> {
     pub fn space(&self) -> &S {
         &self.trials.space
     }
+}
+
+impl<S: SearchSpace> Strategy for MultiObjective<S> {
+    type Space = S;
+
+    fn space(&self) -> &S {
+        self.space()
+    }
+
+    fn ask<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<PointOf<Self>> {
+        self.ask(rng)
+    }
+
+    fn tell(&mut self, point: &S::Point, y: Option<&[f64]>) -> Result<()> {
+        self.tell(point, y)
+    }
+}
+
+/// What the models expect at each of `x` (`n x d`), shape `n x m`.
+fn means(models: &[GaussianProcess], x: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+    let mut means = vec![Vec::with_capacity(models.len()); x.len()];
+    for model in models {
+        for (row, p) in means.iter_mut().zip(model.predict_batch(x)?) {
+            row.push(p.mean);
+        }
+    }
+    Ok(means)
 }

@@ -1,8 +1,10 @@
 //! One objective: Gaussian process and log expected improvement.
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::trials::Trials;
+use super::{PointOf, Strategy};
 use crate::acquisition::analytic::LogEi;
 use crate::models::{GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
@@ -13,7 +15,7 @@ use crate::{BoError, Result};
 const INCUMBENTS: usize = 5;
 
 /// How to search for the largest value of one objective.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SingleObjectiveOptions {
     /// Successful evaluations (told or pending) before the model takes over;
     /// at least 1. Until then scrambled Sobol points are proposed.
@@ -35,14 +37,18 @@ impl Default for SingleObjectiveOptions {
 }
 
 /// Maximises one objective over a space (a [`BoxSpace`] unless another is
-/// named).
-#[derive(Debug, Clone)]
+/// named). Serialised, with the generator beside it, and read back, it goes on
+/// bit for bit as it would have.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SingleObjective<S: SearchSpace = BoxSpace> {
     trials: Trials<S>,
     options: SingleObjectiveOptions,
     /// Of each point told, in order: its value, `None` if it failed.
     values: Vec<Option<f64>>,
+    /// The last fit.
     warm: Option<Hyperparameters>,
+    /// To how many values.
+    fitted_to: usize,
 }
 
 impl<S: SearchSpace> SingleObjective<S> {
@@ -58,11 +64,14 @@ impl<S: SearchSpace> SingleObjective<S> {
             options,
             values: Vec::new(),
             warm: None,
+            fitted_to: 0,
         })
     }
 
-    /// The next point to evaluate. Several may be pending at a time, but the
-    /// model learns from a point only when it is told.
+    /// The next point to evaluate. Several may be pending at a time (asked for
+    /// and not told yet): each is taken to come out as the model expects, so
+    /// that the next one is sought elsewhere ("kriging believer": Ginsbourger,
+    /// Le Riche and Carraro 2010, section 3.2).
     ///
     /// # Errors
     /// [`BoError::Exhausted`] once every point of a finite space has been
@@ -75,20 +84,34 @@ impl<S: SearchSpace> SingleObjective<S> {
             .zip(&self.values)
             .filter_map(|(x, y)| Some((x.clone(), (*y)?)))
             .unzip();
-        if y.is_empty() || y.len() + self.trials.pending() < self.options.n_initial {
+        if y.is_empty() || y.len() + self.trials.pending().len() < self.options.n_initial {
             return self.trials.propose(Vec::new(), rng);
         }
-        let model = GaussianProcess::fit(&x, &y, &self.options.model, self.warm.as_ref(), rng)?;
+        let options = &self.options.model;
+        let model = match &self.warm {
+            Some(hyper) if self.fitted_to == y.len() => {
+                GaussianProcess::with_hyperparameters(&x, &y, options, hyper.clone())?
+            }
+            warm => GaussianProcess::fit(&x, &y, options, warm.as_ref(), rng)?,
+        };
         self.warm = Some(model.hyperparameters().clone());
+        self.fitted_to = y.len();
 
-        let mut order: Vec<usize> = (0..y.len()).collect();
-        order.sort_by(|&i, &j| y[j].total_cmp(&y[i]));
+        // The best is the best expected outcome (Gramacy and Lee 2011: with noise
+        // a lucky draw does not stand for ever). What is pending counts as it is
+        // expected, and the model is certain there.
+        let pending = self.trials.pending();
+        let points: Vec<Vec<f64>> = x.iter().chain(pending).cloned().collect();
+        let predicted = model.predict_batch(&points)?;
+        let mut order: Vec<usize> = (0..points.len()).collect();
+        order.sort_by(|&i, &j| predicted[j].mean.total_cmp(&predicted[i].mean));
         let incumbents: Vec<Vec<f64>> = order
             .iter()
             .take(INCUMBENTS)
-            .map(|&i| x[i].clone())
+            .map(|&i| points[i].clone())
             .collect();
-        let acquisition = LogEi::new(&model, y[order[0]]);
+        let believing = model.believing(pending)?;
+        let acquisition = LogEi::new(&believing, predicted[order[0]].mean);
         let ranked = maximise(
             &self.trials.space,
             &acquisition,
@@ -97,18 +120,6 @@ impl<S: SearchSpace> SingleObjective<S> {
             rng,
         )?;
         self.trials.propose(ranked, rng)
-    }
-
-    /// The next `q` points, to be evaluated side by side.
-    ///
-    /// # Errors
-    /// As [`Self::ask`].
-    pub fn ask_batch<R: Rng + ?Sized>(
-        &mut self,
-        q: usize,
-        rng: &mut R,
-    ) -> Result<Vec<<S::Point as ToOwned>::Owned>> {
-        (0..q).map(|_| self.ask(rng)).collect()
     }
 
     /// Records the outcome of `point`, proposed or not: its value, or `None`
@@ -148,6 +159,30 @@ impl<S: SearchSpace> SingleObjective<S> {
     #[must_use]
     pub fn space(&self) -> &S {
         &self.trials.space
+    }
+}
+
+impl<S: SearchSpace> Strategy for SingleObjective<S> {
+    type Space = S;
+
+    fn space(&self) -> &S {
+        self.space()
+    }
+
+    fn ask<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<PointOf<Self>> {
+        self.ask(rng)
+    }
+
+    fn tell(&mut self, point: &S::Point, y: Option<&[f64]>) -> Result<()> {
+        match y {
+            None => self.tell(point, None),
+            Some(&[value]) => self.tell(point, Some(value)),
+            Some(y) => Err(BoError::Dimension {
+                what: "the outcome",
+                found: y.len(),
+                expected: 1,
+            }),
+        }
     }
 }
 

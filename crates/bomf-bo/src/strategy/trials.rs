@@ -1,6 +1,7 @@
 //! What every strategy keeps: the points told and pending, and the design.
 
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 
 use crate::optim::Scored;
 use crate::sampling::ScrambledSobol;
@@ -19,7 +20,7 @@ const DRAWS: usize = 1000;
 /// A finite space up to this size is enumerated.
 const ENUMERABLE: u64 = 20_000;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Trials<S> {
     pub(super) space: S,
     /// Coordinates of every point told, failures too, in order.
@@ -38,8 +39,9 @@ impl<S: Space> Trials<S> {
         }
     }
 
-    pub(super) fn pending(&self) -> usize {
-        self.pending.len()
+    /// Coordinates of the points proposed and not told yet.
+    pub(super) fn pending(&self) -> &[Vec<f64>] {
+        &self.pending
     }
 
     /// Records a point as told and no longer pending.

@@ -6,9 +6,11 @@ use bomf_bo::optim::SearchSpace;
 use bomf_bo::space::{BoxSpace, Configuration, SimplexSpace, Value};
 use bomf_bo::strategy::{
     MultiObjective, MultiObjectiveOptions, RefPoint, SingleObjective, SingleObjectiveOptions,
+    Strategy,
 };
 use bomf_study::Direction;
 use rand_chacha::ChaCha8Rng;
+use std::borrow::Borrow;
 
 /// A search, whatever its space and its number of objectives.
 pub(super) trait Search: Send {
@@ -152,51 +154,23 @@ fn maximised(y: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-impl<S: FlatSpace> Search for SingleObjective<S>
+impl<T: Strategy + Send> Search for T
 where
-    <S::Point as ToOwned>::Owned: std::borrow::Borrow<S::Point>,
+    T::Space: FlatSpace,
 {
     fn tell(&mut self, x: &[f64], y: Option<&[f64]>) -> bomf_bo::Result<()> {
-        use std::borrow::Borrow;
         let point = self.space().point(x);
-        let value = y.and_then(|y| maximised(y).first().copied());
-        SingleObjective::tell(self, point.borrow(), value)
+        Strategy::tell(self, point.borrow(), y.map(maximised).as_deref())
     }
 
     fn ask(&mut self, q: usize, rng: &mut ChaCha8Rng) -> bomf_bo::Result<Vec<Vec<f64>>> {
-        use std::borrow::Borrow;
         let points = self.ask_batch(q, rng)?;
         let space = self.space();
         Ok(points.iter().map(|p| space.flat(p.borrow())).collect())
     }
 
     fn check(&self, x: &[f64]) -> bomf_bo::Result<()> {
-        use std::borrow::Borrow;
-        self.space()
-            .encode(self.space().point(x).borrow())
-            .map(|_| ())
-    }
-}
-
-impl<S: FlatSpace> Search for MultiObjective<S> {
-    fn tell(&mut self, x: &[f64], y: Option<&[f64]>) -> bomf_bo::Result<()> {
-        use std::borrow::Borrow;
-        let point = self.space().point(x);
-        let y = y.map(maximised);
-        MultiObjective::tell(self, point.borrow(), y.as_deref())
-    }
-
-    fn ask(&mut self, q: usize, rng: &mut ChaCha8Rng) -> bomf_bo::Result<Vec<Vec<f64>>> {
-        use std::borrow::Borrow;
-        let points = self.ask_batch(q, rng)?;
         let space = self.space();
-        Ok(points.iter().map(|p| space.flat(p.borrow())).collect())
-    }
-
-    fn check(&self, x: &[f64]) -> bomf_bo::Result<()> {
-        use std::borrow::Borrow;
-        self.space()
-            .encode(self.space().point(x).borrow())
-            .map(|_| ())
+        space.encode(space.point(x).borrow()).map(|_| ())
     }
 }
