@@ -188,6 +188,65 @@ fn duplicates_constants_outliers_and_single_observations() {
 }
 
 #[test]
+fn matrices_that_are_nearly_singular() {
+    // Long lengthscales, close points, hardly any noise: rounding decides, and
+    // jitter has to help.
+    let mut x = points(30, 2, 21);
+    for i in 0..30 {
+        x.push(x[i].iter().map(|v| v + 1e-9).collect());
+    }
+    let y: Vec<f64> = x.iter().map(|x| smooth(x)).collect();
+    for kernel in [Kernel::Matern52, Kernel::Rbf] {
+        let options = GpOptions {
+            kernel,
+            ..GpOptions::default()
+        };
+        let hyper = Hyperparameters {
+            lengthscales: vec![20.0, 20.0],
+            outputscale: 1.0,
+            noise: 1e-18,
+            mean: 0.0,
+        };
+        let gp = GaussianProcess::with_hyperparameters(&x, &y, &options, hyper).unwrap();
+        for q in points(10, 2, 22).iter().chain(&x[..5]) {
+            let p = gp.predict_with_gradient(q).unwrap();
+            assert!(p.posterior.variance > 0.0);
+            assert!((p.posterior.mean - smooth(q)).abs() < 0.5, "{kernel:?}");
+            assert!(p.mean.iter().chain(&p.variance).all(|g| g.is_finite()));
+        }
+    }
+}
+
+#[test]
+fn far_away_is_the_prior() {
+    let x = points(10, 2, 23);
+    let y: Vec<f64> = x.iter().map(|x| smooth(x)).collect();
+    let gp = GaussianProcess::fit(&x, &y, &GpOptions::default(), None, &mut rng(24)).unwrap();
+    let hyper = gp.hyperparameters();
+    for far in [1e6, 1e150] {
+        let p = gp.predict_with_gradient(&[far, -far]).unwrap();
+        assert!((p.posterior.mean - gp.outcome().undo_mean(hyper.mean)).abs() < 1e-9);
+        let variance = gp.outcome().undo_variance(hyper.outputscale);
+        assert!((p.posterior.variance - variance).abs() < 1e-9 * variance);
+        assert!(p.mean.iter().chain(&p.variance).all(|g| g.abs() < 1e-9));
+    }
+}
+
+#[test]
+fn predictions_of_none() {
+    let gp = GaussianProcess::fit(
+        &[vec![0.5]],
+        &[3.0],
+        &GpOptions::default(),
+        None,
+        &mut rng(25),
+    )
+    .unwrap();
+    assert_eq!(gp.predict_batch(&[]).unwrap(), []);
+    assert_eq!((gp.len(), gp.dim(), gp.is_empty()), (1, 1, false));
+}
+
+#[test]
 fn the_identity_metric_is_euclid() {
     let x = points(12, 3, 15);
     let y: Vec<f64> = x.iter().map(|x| smooth(x)).collect();
@@ -212,6 +271,50 @@ fn the_identity_metric_is_euclid() {
     let q = [0.1, 0.5, 0.9];
     let (p, s) = (plain.predict(&q).unwrap(), scaled.predict(&q).unwrap());
     assert!((p.mean - s.mean).abs() < 1e-9 && (p.variance - s.variance).abs() < 1e-9);
+}
+
+#[test]
+fn a_blended_metric_lies_between_its_parts() {
+    let gram = Gram::new(&[[2.0, 0.5, 0.0], [0.5, 1.0, 0.1], [0.0, 0.1, 0.3]]).unwrap();
+    let x = points(12, 3, 26);
+    let y: Vec<f64> = x.iter().map(|x| smooth(x)).collect();
+    let hyper = Hyperparameters {
+        lengthscales: vec![0.7],
+        outputscale: 1.0,
+        noise: 1e-3,
+        mean: 0.0,
+    };
+    // The covariance of two points is how far a process on one sees the other.
+    let distance = |metric: Option<Gram>| {
+        let options = GpOptions {
+            metric,
+            kernel: Kernel::Rbf,
+            lengthscales: Some(Lengthscales::Isotropic),
+            ..GpOptions::default()
+        };
+        let exact = Hyperparameters {
+            noise: 1e-12,
+            ..hyper.clone()
+        };
+        let one = [vec![0.2, 0.3, 0.5]];
+        let gp = GaussianProcess::with_hyperparameters(&one, &[1.0], &options, exact).unwrap();
+        let variance = gp.predict(&[0.6, 0.1, 0.3]).unwrap().variance;
+        -(1.0 - variance).ln()
+    };
+    let (own, euclid) = (distance(Some(gram.clone())), distance(None));
+    for share in [0.0, 0.25, 0.5, 1.0] {
+        let found = distance(Some(gram.blended(share).unwrap()));
+        let expected = (1.0 - share) * own + share * euclid;
+        assert!((found - expected).abs() < 1e-9, "{share}");
+    }
+    let options = GpOptions {
+        metric: Some(gram.blended(0.5).unwrap()),
+        ..GpOptions::default()
+    };
+    assert!(GaussianProcess::with_hyperparameters(&x, &y, &options, hyper).is_ok());
+    for share in [-0.1, 1.1, f64::NAN] {
+        assert!(matches!(gram.blended(share), Err(BoError::Option { .. })));
+    }
 }
 
 #[test]

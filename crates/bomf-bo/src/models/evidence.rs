@@ -223,7 +223,6 @@ mod tests {
         let z: Vec<f64> = x.iter().map(|x| (5.0 * x[0]).sin() + x[1]).collect();
         let data = |noise: Noise| Observed {
             points: Coordinates::new(&x),
-            prior: vec![0.0; 12],
             z: z.clone(),
             noise,
         };

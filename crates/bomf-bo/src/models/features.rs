@@ -79,6 +79,35 @@ impl Gram {
         Ok(Self { n, factor })
     }
 
+    /// This metric and Euclid's mixed: `(1 - share) G + share I`, each in the unit
+    /// in which vertices are `sqrt(2)` apart.
+    ///
+    /// The metric of the members' weights predicts better where there is little
+    /// data or the members lie far apart, Euclid's elsewhere; half and half is
+    /// about as good as the better one throughout, and often better than both.
+    ///
+    /// # Errors
+    /// [`BoError::Option`] if `share` is not in `[0, 1]`.
+    pub fn blended(&self, share: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(BoError::Option {
+                option: "share",
+                value: share,
+                range: "[0, 1]",
+            });
+        }
+        let mut rows = vec![vec![0.0; self.n]; self.n];
+        for f in &self.factor {
+            for (row, own) in rows.iter_mut().zip(f) {
+                axpy((1.0 - share) * own, f, row);
+            }
+        }
+        for (i, row) in rows.iter_mut().enumerate() {
+            row[i] += share;
+        }
+        Self::new(&rows)
+    }
+
     /// Number of inputs `n`.
     #[must_use]
     pub fn dim(&self) -> usize {

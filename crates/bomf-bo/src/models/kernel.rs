@@ -53,8 +53,14 @@ impl Kernel {
     }
 }
 
+/// Squared distances beyond this count as this: the exponential is not let below
+/// `3e-308`, which a polynomial of still larger distances would outweigh.
+const FAR: f64 = 1e100;
+
 #[inline(always)]
 fn matern52(r2: f64) -> (f64, f64) {
+    // (NaN stays NaN.)
+    let r2 = if r2 > FAR { FAR } else { r2 };
     let s = (5.0 * r2).sqrt();
     let decay = exp(-s);
     (
@@ -145,10 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn infinitely_far_is_nothing_and_no_nan() {
+    fn far_away_is_nothing_and_nan_stays_nan() {
         for kernel in [Kernel::Matern52, Kernel::Rbf] {
-            let (value, derivative) = kernel.value_and_derivative(1e40);
-            assert!(value.abs() < 1e-200 && derivative.abs() < 1e-200);
+            for r2 in [1e40, 1e300, f64::INFINITY] {
+                let (value, derivative) = kernel.value_and_derivative(r2);
+                assert!(value.abs() < 1e-200 && derivative.abs() < 1e-200);
+            }
+            assert!(kernel.value(f64::NAN).is_nan());
         }
     }
 }
