@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::trials::Trials;
 use super::{PointOf, Strategy};
 use crate::acquisition::analytic::LogEi;
-use crate::models::{GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors};
+use crate::models::{GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors, Warp};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
 use crate::space::BoxSpace;
 use crate::{BoError, Result};
@@ -20,6 +20,12 @@ pub struct SingleObjectiveOptions {
     /// Successful evaluations (told or pending) before the model takes over;
     /// at least 1. Until then scrambled Sobol points are proposed.
     pub n_initial: usize,
+    /// Whether outcomes far from normal (long tails, many scales) are brought
+    /// nearer to it before the model sees them, by [`Warp::likeliest`]; `None`:
+    /// on spaces whose coordinates are not alike
+    /// ([`crate::space::Space::is_symmetric`]; on the simplex it brought
+    /// nothing).
+    pub warp: Option<bool>,
     /// The model.
     pub model: GpOptions,
     /// The acquisition function's optimiser.
@@ -30,6 +36,7 @@ impl Default for SingleObjectiveOptions {
     fn default() -> Self {
         Self {
             n_initial: 3,
+            warp: None,
             model: GpOptions::default(),
             search: SearchOptions::default(),
         }
@@ -87,6 +94,14 @@ impl<S: SearchSpace> SingleObjective<S> {
         if y.is_empty() || y.len() + self.trials.pending().len() < self.options.n_initial {
             return self.trials.propose(Vec::new(), rng);
         }
+        let is_warped = self.options.warp;
+        let y = match is_warped.unwrap_or_else(|| !self.trials.space.is_symmetric()) {
+            true => {
+                let warp = Warp::likeliest(&y);
+                y.iter().map(|y| warp.apply(*y)).collect()
+            }
+            false => y,
+        };
         let options = &self.options.model;
         let model = match &self.warm {
             Some(hyper) if self.fitted_to == y.len() => {
@@ -212,7 +227,12 @@ pub(super) fn check<S: SearchSpace>(
         model.lengthscales = Some(Lengthscales::Isotropic);
     }
     if model.priors.is_none() {
-        model.priors = Some(Priors::scaled(space.prior_dim()));
+        let d = space.prior_dim();
+        model.priors = Some(match model.lengthscales {
+            Some(Lengthscales::Isotropic) => Priors::scaled(d),
+            // Of many coordinates few matter most.
+            _ => Priors::sparse(d),
+        });
     }
     Ok(())
 }
