@@ -185,6 +185,11 @@ impl Cholesky {
         solve_upper_triangular_in_place(self.lower.as_ref().transpose(), b, Par::Seq);
     }
 
+    /// `L`; what is above the diagonal does not matter.
+    pub(crate) fn lower(&self) -> &Mat<f64> {
+        &self.lower
+    }
+
     /// `K^-1`; only the lower triangle is filled.
     pub(crate) fn inverse_into(&self, out: &mut Mat<f64>, workspace: &mut Workspace) {
         let scratch = inverse::inverse_scratch::<f64>(self.dim(), Par::Seq);

@@ -2,14 +2,22 @@
 //! models, as a logarithm.
 //!
 //! [`analytic`] holds those with a closed form, [`composite`] those of objectives
-//! that are known functions of modelled outputs. Logarithms keep a gradient
-//! where the value itself is too small for a float (Ament et al., "Unexpected
-//! improvements to expected improvement for Bayesian optimization", NeurIPS
-//! 2023).
+//! that are known functions of modelled outputs, [`monte_carlo`] those that also
+//! know noise in what they improve on and evaluations under way; [`Weighted`]
+//! joins any of them with constraints, chances of failure and costs. Logarithms
+//! keep a gradient where the value itself is too small for a float (Ament et al.,
+//! "Unexpected improvements to expected improvement for Bayesian optimization",
+//! NeurIPS 2023).
 
 pub mod analytic;
 pub mod composite;
+mod feasibility;
+pub mod monte_carlo;
 pub mod normal;
+mod weighted;
+
+pub use feasibility::{LogFeasibility, LogSuccess};
+pub use weighted::{Known, PosteriorMean, Weighted, cooled};
 
 use crate::Result;
 

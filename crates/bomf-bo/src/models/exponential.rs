@@ -40,7 +40,7 @@ const INVERSE_FACTORIALS: [f64; 14] = {
 /// `exp(x)`, with `x` taken to the nearest number in `[-708, 709]`; NaN of
 /// NaN.
 #[inline(always)]
-pub(super) fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     let x = x.clamp(LOWEST, HIGHEST);
     let shifted = x * std::f64::consts::LOG2_E + SHIFT;
     let k = shifted - SHIFT;

@@ -16,11 +16,13 @@ mod features;
 mod fit;
 mod gp;
 mod hyper;
+mod joint;
 mod kernel;
 mod leave_one_out;
 mod multi_output;
 mod outcome;
 mod pairs;
+mod path;
 mod predict;
 mod prior_mean;
 mod search;
@@ -30,9 +32,12 @@ mod warp;
 
 pub use data::TrainingData;
 pub use derivative::{DerivativeGp, DerivativeHyperparameters, DirectionalDerivative};
+pub(crate) use exponential::exp;
 pub use features::Gram;
 pub use gp::GaussianProcess;
 pub use hyper::{Hyperparameters, LogNormal, Priors};
+pub(crate) use joint::Conditionals;
+pub use joint::JointPosterior;
 pub use kernel::Kernel;
 pub use leave_one_out::LeaveOneOut;
 pub use multi_output::{
@@ -40,6 +45,7 @@ pub use multi_output::{
     OutputPosterior, SharedHyperparameters,
 };
 pub use outcome::Standardiser;
+pub use path::SamplePath;
 pub use predict::{Posterior, PosteriorGradient};
 pub use prior_mean::PriorMean;
 pub use shrinkage::Shrinkage;

@@ -18,12 +18,12 @@ const NARROW: f64 = 1e-4;
 
 /// `ln D` with its derivatives.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct LogCover {
-    pub(super) value: f64,
+pub(in crate::acquisition) struct LogCover {
+    pub(in crate::acquisition) value: f64,
     /// `d ln D / d mu`.
-    pub(super) by_mean: f64,
+    pub(in crate::acquisition) by_mean: f64,
     /// `d ln D / d sigma`.
-    pub(super) by_sigma: f64,
+    pub(in crate::acquisition) by_sigma: f64,
 }
 
 /// `ln D` alone.
@@ -46,7 +46,7 @@ pub(super) fn log_cover_value(mean: f64, sigma: f64, lower: f64, upper: f64) -> 
 }
 
 /// `ln D` with its derivatives in `mu` and `sigma`.
-pub(super) fn log_cover(mean: f64, sigma: f64, lower: f64, upper: f64) -> LogCover {
+pub(in crate::acquisition) fn log_cover(mean: f64, sigma: f64, lower: f64, upper: f64) -> LogCover {
     let zl = (mean - lower) / sigma;
     if upper == f64::INFINITY {
         let (log, by_mean, by_sigma) = log_h_with_ratios(zl);

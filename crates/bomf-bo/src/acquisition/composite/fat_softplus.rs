@@ -12,7 +12,7 @@ const TAIL: f64 = 0.1;
 const LINEAR: f64 = 40.0;
 
 /// `ln` of the function at `y`, and the derivative of that in `y`; `tau > 0`.
-pub(super) fn log_fat_softplus(y: f64, tau: f64) -> (f64, f64) {
+pub(in crate::acquisition) fn log_fat_softplus(y: f64, tau: f64) -> (f64, f64) {
     let t = y / tau;
     let (soft, slope) = if t > LINEAR {
         (t, 1.0)

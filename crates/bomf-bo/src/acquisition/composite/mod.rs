@@ -61,6 +61,7 @@ mod log_ehvi;
 mod model;
 mod search;
 
+pub(super) use fat_softplus::log_fat_softplus;
 pub use leave_one_out::{leave_one_out, prior_objectives};
 pub use log_ehvi::LogCompositeEhvi;
 pub use model::{CompositeModel, Source};
