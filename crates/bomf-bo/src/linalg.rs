@@ -202,10 +202,6 @@ impl Cholesky {
     }
 
     /// `K^-1`; only the lower triangle is filled.
-    #[allow(
-        dead_code,
-        reason = "models that are fitted once want it in memory of its own"
-    )]
     pub(crate) fn inverse(&self) -> Mat<f64> {
         let mut out = Mat::zeros(self.dim(), self.dim());
         self.inverse_into(&mut out, &mut Workspace::default());

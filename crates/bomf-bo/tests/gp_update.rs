@@ -1,5 +1,5 @@
-//! Further observations without another fit, prior means, groups of inputs: each
-//! against the long way round.
+//! Further observations without another fit, prior means, groups of inputs, and
+//! leaving one out: each against the long way round.
 
 #![allow(clippy::unwrap_used)]
 
@@ -188,6 +188,38 @@ fn known_errors_of_further_observations_count() {
     assert!((vague.variance - before.variance).abs() < 1e-6);
 }
 
+#[test]
+fn leaving_one_out_is_leaving_one_out() {
+    let x = points(10, 2, 7);
+    let y = outcomes(&x);
+    let options = GpOptions::default();
+    let gp = GaussianProcess::with_hyperparameters(&x, &y, &options, hyper()).unwrap();
+    let unit = gp.outcome();
+    for (i, left_out) in gp.leave_one_out().iter().enumerate() {
+        let others = |list: &[Vec<f64>]| -> Vec<Vec<f64>> {
+            let rest = list.iter().enumerate().filter(|(j, _)| *j != i);
+            rest.map(|(_, v)| v.clone()).collect()
+        };
+        let values: Vec<f64> = (0..10).filter(|j| *j != i).map(|j| y[j]).collect();
+        // In the scale of all ten.
+        let own = GaussianProcess::with_hyperparameters(&others(&x), &values, &options, hyper());
+        let own = own.unwrap().outcome();
+        let ratio = unit.scale / own.scale;
+        let scaled = Hyperparameters {
+            outputscale: 1.4 * ratio * ratio,
+            noise: 1e-3 * ratio * ratio,
+            mean: own.apply(unit.undo_mean(0.3)),
+            ..hyper()
+        };
+        let rest =
+            GaussianProcess::with_hyperparameters(&others(&x), &values, &options, scaled).unwrap();
+        let p = rest.predict(&x[i]).unwrap();
+        let noise = 1e-3 * unit.scale * unit.scale;
+        assert!(close(left_out.mean, p.mean), "{} {}", left_out.mean, p.mean);
+        assert!(close(left_out.variance, p.variance + noise));
+    }
+}
+
 /// `20 x_0 - 5 x_1^2`.
 #[derive(Debug)]
 struct Trend;
@@ -241,6 +273,9 @@ fn a_prior_mean_is_subtracted_and_added() {
                 let numeric = (at(h) - at(-h)) / (2.0 * h);
                 assert!((g.mean[i] - numeric).abs() < 1e-6 * (1.0 + numeric.abs()));
             }
+        }
+        for (a, b) in gp.leave_one_out().iter().zip(plain.leave_one_out()) {
+            assert!(close(a.variance, b.variance));
         }
         // Further outcomes are compared with the same trend.
         let new = points(2, 2, 10);

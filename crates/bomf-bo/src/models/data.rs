@@ -163,6 +163,8 @@ impl Noise {
 pub(super) struct Observed {
     /// Features of the inputs.
     pub(super) points: Coordinates,
+    /// The prior mean, in the outcomes' unit.
+    pub(super) prior: Vec<f64>,
     /// Outcomes less the prior mean, standardised.
     pub(super) z: Vec<f64>,
     pub(super) noise: Noise,
@@ -177,6 +179,7 @@ impl Observed {
         let rows: Vec<Vec<f64>> = chosen.iter().map(|i| self.points.point(*i)).collect();
         Self {
             points: Coordinates::new(&rows),
+            prior: pick(&self.prior),
             z: pick(&self.z),
             noise: Noise {
                 known: pick(&self.noise.known),
@@ -187,6 +190,7 @@ impl Observed {
 
     pub(super) fn append(&mut self, other: &Self) {
         self.points.append(&other.points);
+        self.prior.extend_from_slice(&other.prior);
         self.z.extend_from_slice(&other.z);
         self.noise.known.extend_from_slice(&other.noise.known);
         self.noise.learned.extend_from_slice(&other.noise.learned);
@@ -208,16 +212,17 @@ impl Form {
     pub(super) fn apply(&self, data: &TrainingData<'_>) -> Result<Observed> {
         check(data, self.features.inputs())?;
         let prior = prior_values(data, self.prior_mean.as_deref())?;
-        Ok(self.observed(data, &prior))
+        Ok(self.observed(data, prior))
     }
 
-    fn observed(&self, data: &TrainingData<'_>, prior: &[f64]) -> Observed {
+    fn observed(&self, data: &TrainingData<'_>, prior: Vec<f64>) -> Observed {
         let rows: Vec<Vec<f64>> = data.x.iter().map(|x| self.features.apply(x)).collect();
         Observed {
             points: Coordinates::new(&rows),
-            z: residuals(data.y, prior)
+            z: residuals(data.y, &prior)
                 .map(|r| self.outcome.apply(r))
                 .collect(),
+            prior,
             noise: match data.standard_errors {
                 Some(e) => Noise::new(e, self.outcome.scale, self.learned, self.min_noise),
                 None => Noise::learned(data.y.len()),
@@ -254,7 +259,7 @@ impl Prepared {
             learned: options.learned_noise,
             min_noise: priors.min_noise,
         };
-        let observed = form.observed(data, &prior);
+        let observed = form.observed(data, prior);
         Ok(Self {
             form,
             observed,

@@ -222,6 +222,7 @@ mod tests {
             .collect();
         let z: Vec<f64> = x.iter().map(|x| (5.0 * x[0]).sin() + x[1]).collect();
         let data = |noise: Noise| Observed {
+            prior: vec![0.0; z.len()],
             points: Coordinates::new(&x),
             z: z.clone(),
             noise,

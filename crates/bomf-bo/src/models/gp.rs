@@ -7,7 +7,6 @@ use faer::Mat;
 use rand::Rng;
 
 use super::data::{Form, Observed, Prepared};
-use super::features::Features;
 use super::{GpOptions, Hyperparameters, Kernel, Standardiser, TrainingData};
 use crate::Result;
 use crate::linalg::{Cholesky, dot};
@@ -21,10 +20,6 @@ pub struct GaussianProcess {
     /// `1 / l^2` of each feature.
     pub(super) weights: Vec<f64>,
     pub(super) data: Observed,
-    /// `1 / l` of each feature.
-    inverse_lengths: Vec<f64>,
-    /// The data's features over their lengthscales, `n x k` by rows.
-    scaled: Vec<f64>,
     pub(super) factor: Cholesky,
     /// `K^-1 (z - c)`.
     pub(super) alpha: Vec<f64>,
@@ -127,10 +122,8 @@ impl GaussianProcess {
             form: prepared.form,
             kernel,
             hyper,
-            inverse_lengths: weights.iter().map(|w| w.sqrt()).collect(),
             weights,
             data: prepared.observed,
-            scaled: Vec::new(),
             factor,
             alpha: Vec::new(),
             log_likelihood: 0.0,
@@ -141,68 +134,12 @@ impl GaussianProcess {
 
     /// Fills in what follows from data and factor.
     pub(super) fn solve(&mut self) {
-        let points = (0..self.data.z.len()).flat_map(|i| self.data.points.point(i));
-        let lengths = self.inverse_lengths.iter().cycle();
-        self.scaled = points.zip(lengths).map(|(v, l)| v * l).collect();
         let error: Vec<f64> = self.data.z.iter().map(|z| z - self.hyper.mean).collect();
         self.alpha.clone_from(&error);
         self.factor.solve(&mut self.alpha);
         let constant = error.len() as f64 * (2.0 * std::f64::consts::PI).ln();
         self.log_likelihood = -0.5 * (dot(&error, &self.alpha) + self.factor.log_det() + constant);
     }
-}
-
-/// For models that are built on this one.
-#[allow(dead_code, reason = "what such models may rely on, used or not")]
-impl GaussianProcess {
-    /// `K = L L'`, the noise included.
-    pub(super) fn factor(&self) -> &Cholesky {
-        &self.factor
-    }
-
-    /// `K^-1 (z - c)`.
-    pub(super) fn alpha(&self) -> &[f64] {
-        &self.alpha
-    }
-
-    pub(super) fn kernel(&self) -> Kernel {
-        self.kernel
-    }
-
-    pub(super) fn features(&self) -> &Features {
-        &self.form.features
-    }
-
-    /// `1 / l` of each feature.
-    pub(super) fn inverse_lengths(&self) -> &[f64] {
-        &self.inverse_lengths
-    }
-
-    /// The features of `x` over their lengthscales.
-    pub(super) fn query(&self, x: &[f64]) -> Vec<f64> {
-        let mut features = self.form.features.apply(x);
-        for (f, l) in features.iter_mut().zip(&self.inverse_lengths) {
-            *f *= l;
-        }
-        features
-    }
-
-    /// The same of each observation.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
-        self.scaled.chunks_exact(self.inverse_lengths.len())
-    }
-
-    /// The prior mean at `x`, in the outcomes' unit: it is not part of the
-    /// standardised outcomes.
-    pub(super) fn prior_value(&self, x: &[f64]) -> f64 {
-        self.form.prior_mean.as_ref().map_or(0.0, |m| m.value(x))
-    }
-}
-
-/// `|a - b|^2`.
-#[allow(dead_code, reason = "as above")]
-pub(super) fn distance2(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
 /// The lower triangle of the covariances of noisy observations.

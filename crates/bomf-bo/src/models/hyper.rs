@@ -70,11 +70,6 @@ impl LogNormal {
     }
 }
 
-/// Standard deviation of the logarithm of the kernel's variance. Outcomes come
-/// standardised, so the variance is near one, and at few observations the
-/// likelihood of a large one and long lengthscales is too easily believed.
-const OUTPUTSCALE_SPREAD: f64 = 0.3;
-
 /// Prior densities and bounds of the hyperparameters.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Priors {
@@ -106,7 +101,7 @@ impl Priors {
             shrinkage: None,
             outputscale: Some(LogNormal {
                 location: 0.0,
-                scale: OUTPUTSCALE_SPREAD,
+                scale: 1.0,
             }),
             noise: LogNormal {
                 location: -6.0,

@@ -4,7 +4,7 @@
 //! `k` the kernel between `x` and the data, `s` its variance,
 //! `mean(x) = c + k' K^-1 (z - c)` and `variance(x) = s - |L^-1 k|^2`, of the
 //! function without noise; then back to the outcomes' unit, the prior mean
-//! added.
+//! added. Leaving one out: equations 5.10 to 5.12.
 
 use faer::Mat;
 
@@ -133,6 +133,25 @@ impl GaussianProcess {
             mean: by_mean,
             variance: self.form.features.pull_back(by_variance),
         })
+    }
+
+    /// What the process would predict of each observation (its noise included)
+    /// without having seen it, with the hyperparameters as they are, in the
+    /// outcomes' unit.
+    #[must_use]
+    pub fn leave_one_out(&self) -> Vec<Posterior> {
+        let inverse = self.factor.inverse();
+        let outcome = self.form.outcome;
+        (0..self.len())
+            .map(|i| {
+                let precision = inverse[(i, i)];
+                let z = self.data.z[i] - self.alpha[i] / precision;
+                Posterior {
+                    mean: outcome.undo_mean(z) + self.data.prior[i],
+                    variance: outcome.undo_variance(1.0 / precision),
+                }
+            })
+            .collect()
     }
 
     pub(super) fn check(&self, x: &[f64]) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::sampling::sobol_normals;
 use crate::{BoError, Result};
 
 /// How to sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SampleOptions {
     /// Number of samples. 1 stands for the means: the front of the posterior
     /// means, and pending points that are believed to come out as predicted
