@@ -72,7 +72,9 @@ pub enum OutputFormat {
     Json,
 }
 
-const BO_HELP: &str = r#"\
+const BO_HELP: &str = r#"Examples:
+  bomf bo --threads 1
+
 One JSON object a line; all objectives are minimised. A conversation (> in, < out):
   > {"type": "start", "protocol": 1, "space": "box", "nx": 2, "nobj": 2,
      "lower": [0, 0], "upper": [1, 1], "ref_point": [18, 6], "seed": 0}

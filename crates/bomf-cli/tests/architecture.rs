@@ -56,7 +56,7 @@ const OWNERS: &[(&str, &str)] = &[
 /// numbers handed in by the caller, serialisable types, errors. No files, no
 /// tensors, no storage, no log.
 const NUMERICAL: &[(&str, &[&str])] = &[
-    ("bomf-pareto", &["thiserror"]),
+    ("bomf-pareto", &["multiversion", "thiserror"]),
     (
         "bomf-bo",
         &[

@@ -38,7 +38,7 @@ fn help_shows_what_there_is_with_examples() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("help", told(folder.path(), &["--help"]));
     for command in [
-        "run", "demo", "tune", "finetune", "fuse", "eval", "report", "pretrain", "bench",
+        "run", "demo", "tune", "finetune", "fuse", "eval", "report", "pretrain", "bench", "bo",
     ] {
         let help = told(folder.path(), &[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{help}");
@@ -135,4 +135,32 @@ fn a_report_is_written_from_an_output_folder() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.starts_with("error: ./results.json line "), "{error}");
+}
+
+#[test]
+fn bo_answers_line_by_line_and_survives_nonsense() {
+    use std::io::{BufRead, BufReader, Write};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bomf"))
+        .args(["bo", "--threads", "1"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut say = |line: &[u8]| input.write_all(&[line, b"\n"].concat()).unwrap();
+    let mut hear = || {
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line
+    };
+    say(b"\xff\xfe");
+    assert!(hear().contains("not UTF-8"));
+    say(br#"{"type": "start", "protocol": 1, "space": "simplex", "nx": 3, "nobj": 2, "seed": 1}"#);
+    assert!(hear().contains("ready"));
+    say(br#"{"type": "tell", "points": [{"x": [1, 0, 0], "y": [0.5, 0.4]}, {"x": [0, 1, 0], "y": [0.4, 0.5]}]}"#);
+    say(br#"{"type": "ask", "q": 2}"#);
+    assert!(hear().contains("suggest"));
+    say(br#"{"type": "stop"}"#);
+    assert!(child.wait().unwrap().success());
 }

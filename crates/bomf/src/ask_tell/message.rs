@@ -100,12 +100,9 @@ pub(super) enum Reply {
 impl Reply {
     /// As a line, without its end.
     pub(super) fn line(&self) -> String {
-        // Finite numbers, strings and lists: nothing that JSON could not say.
-        serde_json::to_string(self).unwrap_or_else(|error| {
-            format!(
-                r#"{{"type":"error","message":"{}"}}"#,
-                error.classify() as u8
-            )
+        // Numbers, strings and lists: nothing that JSON could not say.
+        serde_json::to_string(self).unwrap_or_else(|_| {
+            r#"{"type":"error","message":"the answer cannot be written"}"#.to_owned()
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::ProtocolError;
 use super::message::{SpaceKind, Start};
 use bomf_bo::optim::SearchSpace;
-use bomf_bo::space::{BoxSpace, Configuration, SimplexSpace, Value};
+use bomf_bo::space::{BoxSpace, Configuration, SimplexSpace, Space, Value};
 use bomf_bo::strategy::{
     MultiObjective, MultiObjectiveOptions, RefPoint, SingleObjective, SingleObjectiveOptions,
     Strategy,

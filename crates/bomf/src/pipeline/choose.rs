@@ -7,11 +7,13 @@ use crate::recipe::Choose;
 use rand_chacha::ChaCha8Rng;
 
 /// The place in `front` (indices into `all`, by falling chosen objective) that the
-/// rule takes.
+/// rule takes. `floor`: the best chosen objective (maximised) of the methods that the
+/// search is to be no worse than.
 pub(super) fn choose(
     rule: Choose,
     all: &[Evaluated],
     front: &[usize],
+    floor: f64,
     mixtures: &mut Mixtures<'_>,
     rng: &mut ChaCha8Rng,
 ) -> Result<usize, Error> {
@@ -41,7 +43,8 @@ pub(super) fn choose(
             let best = by(&|y| y[scorer.chosen]);
             let outputs = mixtures.outputs(&all[front[best]].weights, mixtures.select)?;
             let error = scorer.chosen_std_error(&outputs, &mixtures.select.labels, rng)?;
-            let enough = y[best][scorer.chosen] - error;
+            // The front contains those methods: its best is not below them.
+            let enough = floor.max(y[best][scorer.chosen] - error);
             by(&|y| {
                 if y[scorer.chosen] >= enough {
                     y[0]

@@ -13,7 +13,7 @@ use crate::recipe::Recipe;
 use crate::{Error, Observer};
 use bomf_checkpoint::{Dtype, write_json_atomic};
 use bomf_fuse::MemberSet;
-use bomf_study::{Finetune, Front, FrontPoint, Journal, Results, Seconds, Stage1};
+use bomf_study::{Finetune, Front, FrontPoint, Journal, MethodName, Results, Seconds, Stage1};
 use bomf_tune::models::Network;
 use std::path::Path;
 use std::time::Instant;
@@ -64,6 +64,12 @@ pub(super) fn finish(
     let outcome = stage2::search(recipe, &mut evaluator, &scores)?;
     let mut methods = outcome.methods;
     let mut rng = generator(recipe.seed, Purpose::Bootstrap);
+    let classical = methods
+        .iter()
+        .filter(|m| !matches!(m.name, MethodName::Bomf | MethodName::RandomSimplex));
+    let floor = classical
+        .map(|m| task.scorer.chosen_value(&m.best.scores))
+        .fold(f64::NEG_INFINITY, f64::max);
     let Some(bomf) = methods.last_mut() else {
         return Err(Error::NoMember);
     };
@@ -71,6 +77,7 @@ pub(super) fn finish(
         recipe.stage2.choose,
         &bomf.all,
         &outcome.front,
+        floor,
         &mut mixtures,
         &mut rng,
     )?;

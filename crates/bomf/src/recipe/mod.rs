@@ -175,7 +175,8 @@ pub struct Stage2 {
     /// Evaluations beyond the starting design, at most 100,000; `None` makes 5 N
     /// for N members.
     pub evaluations: Option<usize>,
-    /// Which point of the front becomes `fused/`. Default [`Choose::BestMetric`].
+    /// Which point of the front becomes `fused/`. Default
+    /// [`Choose::OneStandardError`].
     pub choose: Choose,
     /// Weight of each objective for [`Choose::Weights`], at least 0, one of them
     /// above 0.
@@ -191,7 +192,8 @@ pub enum Choose {
     /// The best value of [`Task::choose_by`].
     BestMetric,
     /// The lowest loss among the points whose chosen metric lies within one
-    /// standard error of the best.
+    /// standard error of the best, and is no worse than that of any checkpoint or
+    /// classical average.
     OneStandardError,
     /// The point farthest from the line (plane) through the front's ends.
     Knee,
@@ -295,7 +297,7 @@ impl Default for Stage2 {
     fn default() -> Self {
         Stage2 {
             evaluations: None,
-            choose: Choose::BestMetric,
+            choose: Choose::OneStandardError,
             objective_weights: None,
             ref_point: None,
         }

@@ -305,6 +305,12 @@ fn each_rule_takes_the_point_of_the_front_that_it_names() {
     let (place, _) = chosen("choose: one_standard_error");
     let loss = |place: usize| results.front[place].select["loss"];
     assert!(loss(place) <= loss(best));
+    let accuracy = results.front[place].select["accuracy"];
+    for method in &results.methods {
+        let is_search =
+            ["bomf", "random_simplex", "prediction_ensemble"].contains(&method.name.as_str());
+        assert!(is_search || accuracy >= method.select["accuracy"]);
+    }
     let (place, same) = chosen("choose: weights, objective_weights: {loss: 1}");
     assert_eq!(same.front.len(), results.front.len());
     assert_eq!(
