@@ -1,5 +1,10 @@
 //! The optimiser's protocol: whole conversations, and every way to get one wrong.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests may unwrap as tests do"
+)]
+
 use bomf::ask_tell::Session;
 use proptest::prelude::*;
 use serde_json::{Value, json};
