@@ -84,7 +84,7 @@ impl Gram {
     ///
     /// The metric of the members' weights predicts better where there is little
     /// data or the members lie far apart, Euclid's elsewhere; half and half is
-    /// about as good as the better one throughout, and often better than both.
+    /// usually near the better of the two.
     ///
     /// # Errors
     /// [`BoError::Option`] if `share` is not in `[0, 1]`.
