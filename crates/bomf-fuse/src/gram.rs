@@ -36,7 +36,8 @@ impl Gram {
         let mean = row_means.iter().sum::<f64>() / size;
         for (i, row) in values.chunks_exact_mut(n).enumerate() {
             for (j, v) in row.iter_mut().enumerate() {
-                *v += mean - row_means[i] - row_means[j];
+                // The sum of the two means first: it is the same for (i, j) and (j, i) to the bit.
+                *v += mean - (row_means[i] + row_means[j]);
             }
         }
         Self { n, values }
