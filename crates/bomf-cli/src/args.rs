@@ -148,7 +148,7 @@ pub struct Source {
     /// Hugging Face folder, or hf:owner/name[@revision]
     #[arg(long, value_name = "DIR|hf:NAME")]
     pub model: String,
-    /// Folder with train, validation and test as .jsonl, .csv or .tsv
+    /// Folder of train, validation and test: .jsonl, .csv, .tsv or .parquet
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Recipe in YAML; what it leaves out takes its default
@@ -208,7 +208,7 @@ pub struct FuseArgs {
     /// Checkpoint folders, or a folder that holds checkpoint-<step> folders
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
     pub members: Vec<PathBuf>,
-    /// Folder with train, validation and test as .jsonl, .csv or .tsv
+    /// Folder of train, validation and test: .jsonl, .csv, .tsv or .parquet
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Recipe in YAML; what it leaves out takes its default
@@ -320,7 +320,7 @@ pub struct BenchArgs {
     /// Hugging Face folder, or hf:owner/name[@revision]
     #[arg(long, value_name = "DIR|hf:NAME")]
     pub model: String,
-    /// Folder with train as .jsonl, .csv or .tsv
+    /// Folder of train as .jsonl, .csv, .tsv or .parquet
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// What is measured: optimiser steps or forward passes

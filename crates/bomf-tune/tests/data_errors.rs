@@ -206,15 +206,6 @@ fn folders_that_cannot_be_read_are_said() {
     assert!(error.hint().unwrap().contains("found `data.jsonl`"));
     let error = read(&[("train.jsonl", ""), ("train.csv", "")]).unwrap_err();
     assert!(matches!(error, DataError::TwoFiles { split: "train", .. }));
-    for name in ["train.parquet", "train-00000-of-00001.parquet"] {
-        let error = read(&[(name, "PAR1")]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("Parquet files are not supported yet")
-        );
-        assert!(error.hint().unwrap().contains("read_parquet"));
-    }
     let error = read(&[("train.jsonl.gz", "")]).unwrap_err();
     assert!(matches!(error, DataError::UnsupportedFormat { .. }));
     // What is not read does not matter beside a file that is.

@@ -9,7 +9,8 @@ pub struct RunRequest {
     /// The pre-trained model: a Hugging Face folder, or `hf:owner/name` with an
     /// optional `@revision`.
     pub model: String,
-    /// Folder of `train`, `validation` and `test` as `.jsonl`, `.csv` or `.tsv`.
+    /// Folder of `train`, `validation` and `test` as `.jsonl`, `.csv`, `.tsv` or
+    /// `.parquet`.
     pub data: PathBuf,
     /// Folder that everything is written to.
     pub out: PathBuf,

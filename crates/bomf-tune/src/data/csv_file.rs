@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use csv::{ErrorKind, ReaderBuilder, StringRecord};
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use super::error::{DataError, Result};
 use super::table::{Cell, Row, Table};
@@ -45,6 +45,7 @@ pub(super) fn parse_csv(file: &Path, text: &str) -> Result<Table> {
         file: file.to_path_buf(),
         columns: columns.unwrap_or_default(),
         rows,
+        class_names: IndexMap::new(),
     })
 }
 
@@ -104,6 +105,7 @@ pub(super) fn parse_tsv(file: &Path, text: &str) -> Result<Table> {
         file: file.to_path_buf(),
         columns: columns.unwrap_or_default(),
         rows,
+        class_names: IndexMap::new(),
     })
 }
 

@@ -46,6 +46,32 @@ pub enum DataError {
         /// The format's name.
         format: String,
     },
+    /// A Parquet file that is cut off or broken.
+    #[error("`{}`: not a whole Parquet file: {reason}", file.display())]
+    BrokenParquet {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A Parquet file compressed or encoded in a way that is not read.
+    #[error("`{}`: Parquet with {feature} is not supported", file.display())]
+    ParquetFeature {
+        /// The file.
+        file: PathBuf,
+        /// The compression or the encoding.
+        feature: String,
+    },
+    /// One of the numbered files of a split is not there.
+    #[error("`{}` is missing, one of {count} files of the {split} split", file.display())]
+    MissingShard {
+        /// The split's name.
+        split: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// How many there should be.
+        count: usize,
+    },
     /// The file system refused.
     #[error("cannot read `{}`: {error}", file.display())]
     Io {
@@ -243,20 +269,20 @@ impl DataError {
         use DataError as E;
         let hint = match self {
             E::NotAFolder { .. } => {
-                "give a folder with train.jsonl (or .csv, .tsv), validation.* and test.*".into()
+                "give a folder with train.jsonl (or .csv, .tsv, .parquet), validation.* and test.*"
+                    .into()
             }
             E::MissingSplit { split, found, .. } => format!(
-                "name it {split}.jsonl, {split}.csv or {split}.tsv; found {}",
+                "name it {split}.jsonl, {split}.csv, {split}.tsv or {split}.parquet; found {}",
                 list(found)
             ),
             E::TwoFiles { .. } => "keep one of them in this folder".into(),
-            E::UnsupportedFormat { format, .. } if format == "Parquet" => {
-                "convert it: python -c \"import pandas; \
-                 pandas.read_parquet('x.parquet').to_json('x.jsonl', orient='records', \
-                 lines=True)\""
-                    .into()
-            }
-            E::UnsupportedFormat { .. } => "use JSON lines (.jsonl), CSV or TSV".into(),
+            E::BrokenParquet { .. } => "is it cut off? Fetch it again".into(),
+            E::ParquetFeature { .. } => "write it anew: python -c \"import pandas; \
+                 pandas.read_parquet('x.parquet').to_parquet('x.parquet', compression='snappy')\""
+                .into(),
+            E::MissingShard { .. } => "fetch all of them".into(),
+            E::UnsupportedFormat { .. } => "use JSON lines (.jsonl), CSV, TSV or Parquet".into(),
             E::Encoding { utf16: true, .. } => {
                 "the file looks like UTF-16: iconv -f UTF-16 -t UTF-8".into()
             }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::{Map, Value};
 
 use super::error::{DataError, Result};
@@ -32,8 +32,8 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Table> {
                 Value::Bool(b) => Cell::Bool(b),
                 Value::Number(n) => Cell::Number(n.to_string()),
                 Value::String(s) => Cell::Text(s),
-                Value::Array(_) => Cell::Nested("an array"),
-                Value::Object(_) => Cell::Nested("an object"),
+                Value::Array(_) => Cell::Other("an array"),
+                Value::Object(_) => Cell::Other("an object"),
             };
         }
         rows.push(Row { line, cells });
@@ -42,6 +42,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Table> {
         file: file.to_path_buf(),
         columns,
         rows,
+        class_names: IndexMap::new(),
     })
 }
 

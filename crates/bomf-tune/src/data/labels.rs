@@ -87,7 +87,7 @@ impl RawLabel {
             Cell::Text(text) if !text.trim().is_empty() => (text.trim().to_owned(), false),
             Cell::Number(text) => (text, true),
             Cell::Bool(b) => (b.to_string(), false),
-            Cell::Nested(found) => {
+            Cell::Other(found) => {
                 return Err(DataError::NotALabel {
                     file: file.to_path_buf(),
                     line,
@@ -120,6 +120,18 @@ impl RawLabel {
         })
     }
 
+    /// The number of its class.
+    pub(super) fn class(&self, file: &Path, names: &IndexMap<String, u32>) -> Result<u32> {
+        let unknown = || DataError::UnknownLabel {
+            file: file.to_path_buf(),
+            line: self.line,
+            label: self.text.clone(),
+            known: names.keys().cloned().collect(),
+        };
+        names.get(&self.text).copied().ok_or_else(unknown)
+    }
+
+    /// Its value in a regression.
     pub(super) fn value(&self, file: &Path) -> Result<f32> {
         match self.number.map(|v| v as f32) {
             Some(value) if value.is_finite() => Ok(value),
@@ -208,24 +220,4 @@ pub fn positive_class(label_names: &[String]) -> u32 {
             && !POSITIVE.contains(&second.as_str())
             && (POSITIVE.contains(&first.as_str()) || NEGATIVE.contains(&second.as_str())));
     u32::from(!first_is_positive)
-}
-
-/// Numbers the labels by their names.
-pub(super) fn number_classes(
-    file: &Path,
-    labels: &[RawLabel],
-    names: &IndexMap<String, u32>,
-) -> Result<Labels> {
-    let ids = labels.iter().map(|label| {
-        names
-            .get(&label.text)
-            .copied()
-            .ok_or_else(|| DataError::UnknownLabel {
-                file: file.to_path_buf(),
-                line: label.line,
-                label: label.text.clone(),
-                known: names.keys().cloned().collect(),
-            })
-    });
-    Ok(Labels::Class(ids.collect::<Result<_>>()?))
 }

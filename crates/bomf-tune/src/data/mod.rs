@@ -2,8 +2,10 @@
 //!
 //! A folder holds `train`, `validation` (also called `dev`, `valid` or `val`; it drives the
 //! search) and `test` (touched once, at the end), each as JSON lines (`.jsonl`, `.ndjson`,
-//! `.json`), CSV (`.csv`) or TSV (`.tsv`). What is not told is guessed, and what is guessed is
-//! told: see [`Dataset::notes`]. Anything wrong is one [`DataError`] with file and line.
+//! `.json`), CSV (`.csv`), TSV (`.tsv`) or Parquet (`.parquet`, one file or Hugging Face's shards
+//! `train-00000-of-00002.parquet`, in the folder or in its subfolder `data`). What is not told is
+//! guessed, and what is guessed is told: see [`Dataset::notes`]. Anything wrong is one
+//! [`DataError`] with file and line, or row.
 //!
 //! Text is UTF-8, with or without a byte order mark; lines end with LF or CRLF; blank lines are
 //! skipped.
@@ -14,6 +16,8 @@ mod csv_file;
 mod error;
 mod json_lines;
 mod labels;
+mod parquet_file;
+mod parquet_page;
 mod source;
 mod table;
 
@@ -29,7 +33,7 @@ pub use error::{DataError, Result};
 pub use labels::{Labels, Task, positive_class};
 
 use labels::RawLabel;
-use source::find_split;
+use source::{Source, find_split};
 use table::{Cell, Table};
 
 /// The part of the train split that becomes the test split where there is none.
@@ -54,7 +58,8 @@ pub struct Example {
 pub struct Split {
     /// `train`, `validation` or `test`.
     pub name: &'static str,
-    /// The file that it was read from (the train file, if it was carved off that).
+    /// The file that it was read from, the first of several (the train file, if it was carved off
+    /// that).
     pub file: PathBuf,
     /// The inputs.
     pub texts: Vec<Example>,
@@ -96,8 +101,9 @@ pub struct DataOptions {
     pub label: Option<String>,
     /// The task; guessed from the labels if `None`.
     pub task: Option<Task>,
-    /// The names of the classes in the order of their numbers; if `None`, those of the train
-    /// split, by value if all are whole numbers and by name otherwise.
+    /// The names of the classes in the order of their numbers; if `None`, those that a Parquet file
+    /// declares, else those of the train split, by value if all are whole numbers and by name
+    /// otherwise.
     pub label_names: Option<Vec<String>>,
     /// Do without a train split where there is none (it is then empty), for evaluation alone.
     pub allow_no_train: bool,
@@ -169,9 +175,20 @@ impl Dataset {
 /// A split whose labels are not numbered yet.
 struct RawSplit {
     name: &'static str,
-    file: PathBuf,
+    /// The files, and where the examples of each end; at least one.
+    files: Vec<(PathBuf, usize)>,
     texts: Vec<Example>,
     labels: Vec<RawLabel>,
+    /// The names of the classes that the file itself declares for the label column.
+    class_names: Option<Vec<String>>,
+}
+
+impl RawSplit {
+    fn file(&self) -> PathBuf {
+        self.files
+            .first()
+            .map_or_else(PathBuf::new, |(file, _)| file.clone())
+    }
 }
 
 /// Reads a data set from a folder.
@@ -186,9 +203,10 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
             dir: dir.to_path_buf(),
         });
     }
-    let train = find_split(dir, "train")?;
-    let validation = find_split(dir, "validation")?;
-    let test = find_split(dir, "test")?;
+    let folder = source::folder(dir)?;
+    let train = find_split(&folder, "train")?;
+    let validation = find_split(&folder, "validation")?;
+    let test = find_split(&folder, "test")?;
     let without_train = options.allow_no_train && validation.is_some();
     if train.is_none() && !without_train {
         return Err(source::missing(dir, "train"));
@@ -199,20 +217,36 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
     let mut raw = Vec::new();
     let found = [("train", train), ("validation", validation), ("test", test)];
     for (name, source) in found {
-        let Some((file, format)) = source else {
+        let Some(source) = source else {
             continue;
         };
-        let table = Table::read(&file, format)?;
-        let columns = match &columns {
-            Some(columns) => columns,
-            None => columns.insert(Columns::choose(&table, options, &mut notes)?),
-        };
-        raw.push(raw_split(name, table, columns)?);
+        raw.push(read_split(
+            name,
+            &source,
+            &mut columns,
+            options,
+            &mut notes,
+        )?);
     }
     let (Some(columns), Some(first)) = (columns, raw.first()) else {
         return Err(source::missing(dir, "train"));
     };
 
+    // What the file declares counts as what is told, where nothing else is.
+    let declared = match options.label_names {
+        None => first.class_names.as_ref(),
+        Some(_) => None,
+    };
+    if let Some(names) = declared {
+        notes.push(format!(
+            "labels in order: {}, as the file says",
+            error::list(names)
+        ));
+    }
+    let options = &DataOptions {
+        label_names: options.label_names.as_ref().or(declared).cloned(),
+        ..options.clone()
+    };
     let task = choose_task(first, options, &mut notes);
     let label_names = match task {
         Task::Classification => choose_label_names(first, &columns, options, &mut notes)?,
@@ -256,29 +290,59 @@ fn check_fractions(options: &DataOptions) -> Result<()> {
     }
 }
 
-fn raw_split(name: &'static str, mut table: Table, columns: &Columns) -> Result<RawSplit> {
+/// Reads the files of a split; the first of all files decides on the columns.
+fn read_split(
+    name: &'static str,
+    source: &Source,
+    columns: &mut Option<Columns>,
+    options: &DataOptions,
+    notes: &mut Vec<String>,
+) -> Result<RawSplit> {
+    let mut split = RawSplit {
+        name,
+        files: Vec::new(),
+        texts: Vec::new(),
+        labels: Vec::new(),
+        class_names: None,
+    };
+    for file in &source.files {
+        let table = Table::read(file, source.format)?;
+        if table.rows.is_empty() && source.files.len() == 1 {
+            return Err(DataError::EmptyFile { file: file.clone() });
+        }
+        let columns = match columns {
+            Some(columns) => columns,
+            None => columns.insert(Columns::choose(&table, options, notes)?),
+        };
+        append(&mut split, table, columns)?;
+    }
+    if split.texts.is_empty() {
+        return Err(DataError::EmptyFile { file: split.file() });
+    }
+    Ok(split)
+}
+
+fn append(split: &mut RawSplit, mut table: Table, columns: &Columns) -> Result<()> {
     let (text, text_pair, label) = columns.indices(&table)?;
     let file = table.file;
-    let mut texts = Vec::with_capacity(table.rows.len());
-    let mut labels = Vec::with_capacity(table.rows.len());
     for row in &mut table.rows {
         let line = row.line;
         // The label first, as one column may be used twice.
         let cell = row.cells.get(label).cloned().unwrap_or(Cell::Missing);
-        labels.push(RawLabel::from_cell(&file, line, &columns.label, cell)?);
+        let label = RawLabel::from_cell(&file, line, &columns.label, cell)?;
+        split.labels.push(label);
         let text_pair = match (text_pair, &columns.text_pair) {
             (Some(i), Some(name)) => Some(text_of(&file, line, name, row.take(i))?),
             _ => None,
         };
         let text = text_of(&file, line, &columns.text, row.take(text))?;
-        texts.push(Example { text, text_pair });
+        split.texts.push(Example { text, text_pair });
     }
-    Ok(RawSplit {
-        name,
-        file,
-        texts,
-        labels,
-    })
+    if split.class_names.is_none() {
+        split.class_names = table.class_names.swap_remove(&columns.label);
+    }
+    split.files.push((file, split.texts.len()));
+    Ok(())
 }
 
 fn text_of(file: &Path, line: usize, column: &str, cell: Cell) -> Result<String> {
@@ -349,7 +413,7 @@ fn choose_label_names(
             let examples = first.labels.len();
             if examples >= MIN_EXAMPLES_TO_JUDGE && names.len() * 2 > examples {
                 return Err(DataError::TooManyClasses {
-                    file: first.file.clone(),
+                    file: first.file(),
                     column: columns.label.clone(),
                     distinct: names.len(),
                     examples,
@@ -361,7 +425,7 @@ fn choose_label_names(
     };
     if let [] | [_] = &names[..] {
         return Err(DataError::OneClass {
-            file: first.file.clone(),
+            file: first.file(),
             label: names.first().cloned().unwrap_or_default(),
         });
     }
@@ -376,16 +440,23 @@ fn number_labels(
     let ids: IndexMap<String, u32> = label_names.iter().cloned().zip(0..).collect();
     let mut splits = IndexMap::new();
     for split in raw {
-        let labels = match task {
-            Task::Classification => labels::number_classes(&split.file, &split.labels, &ids)?,
-            Task::Regression => {
-                let values = split.labels.iter().map(|l| l.value(&split.file));
-                Labels::Value(values.collect::<Result<_>>()?)
-            }
+        let mut labels = match task {
+            Task::Classification => Labels::Class(Vec::new()),
+            Task::Regression => Labels::Value(Vec::new()),
         };
+        let mut start = 0;
+        for (file, end) in &split.files {
+            for label in &split.labels[start..*end] {
+                match &mut labels {
+                    Labels::Class(all) => all.push(label.class(file, &ids)?),
+                    Labels::Value(all) => all.push(label.value(file)?),
+                }
+            }
+            start = *end;
+        }
         let split = Split {
             name: split.name,
-            file: split.file,
+            file: split.file(),
             texts: split.texts,
             labels,
         };

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use super::error::{DataError, Result};
-use super::{csv_file, json_lines};
+use super::{csv_file, json_lines, parquet_file};
 
 /// One value of one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +16,8 @@ pub(super) enum Cell {
     /// A JSON number, as it is written there.
     Number(String),
     Bool(bool),
-    /// An array or an object, which is never a text nor a label.
-    Nested(&'static str),
+    /// An array, an object or another thing that is never a text nor a label: what it is.
+    Other(&'static str),
 }
 
 impl Cell {
@@ -28,7 +28,7 @@ impl Cell {
             Cell::Text(_) => "a string",
             Cell::Number(_) => "a number",
             Cell::Bool(_) => "a boolean",
-            Cell::Nested(kind) => kind,
+            Cell::Other(kind) => kind,
         }
     }
 }
@@ -39,11 +39,13 @@ pub(super) struct Table {
     pub file: PathBuf,
     pub columns: IndexSet<String>,
     pub rows: Vec<Row>,
+    /// Columns whose classes the file names, in the order of their numbers.
+    pub class_names: IndexMap<String, Vec<String>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Row {
-    /// The line on which it begins, from 1.
+    /// The line on which it begins, or the row where there are no lines; from 1.
     pub line: usize,
     /// At most as many as there are columns; the rest are missing.
     pub cells: Vec<Cell>,
@@ -64,6 +66,7 @@ pub(super) enum Format {
     JsonLines,
     Csv,
     Tsv,
+    Parquet,
 }
 
 impl Format {
@@ -73,34 +76,28 @@ impl Format {
             "jsonl" | "ndjson" | "json" => Some(Self::JsonLines),
             "csv" => Some(Self::Csv),
             "tsv" => Some(Self::Tsv),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
 }
 
 impl Table {
-    /// Reads a file, which must have at least one row.
+    /// Reads a file.
     pub(super) fn read(file: &Path, format: Format) -> Result<Self> {
+        if format == Format::Parquet {
+            return parquet_file::read(file);
+        }
         let bytes = std::fs::read(file).map_err(|error| DataError::Io {
             file: file.to_path_buf(),
             error,
         })?;
-        Self::parse(file, format, &bytes)
-    }
-
-    pub(super) fn parse(file: &Path, format: Format, bytes: &[u8]) -> Result<Self> {
-        let text = decode(file, bytes)?;
-        let table = match format {
-            Format::JsonLines => json_lines::parse(file, text),
+        let text = decode(file, &bytes)?;
+        match format {
             Format::Csv => csv_file::parse_csv(file, text),
             Format::Tsv => csv_file::parse_tsv(file, text),
-        }?;
-        if table.rows.is_empty() {
-            return Err(DataError::EmptyFile {
-                file: file.to_path_buf(),
-            });
+            _ => json_lines::parse(file, text),
         }
-        Ok(table)
     }
 
     pub(super) fn column_names(&self) -> Vec<String> {
