@@ -251,7 +251,10 @@ fn failures_are_left_out_and_not_proposed_again() {
         }
         search.tell(&c, y).unwrap();
     }
-    assert_eq!(search.values().iter().filter(|v| v.is_none()).count(), 10);
+    assert_eq!(
+        search.outcomes().iter().filter(|o| o.y.is_none()).count(),
+        10
+    );
     assert!(search.best().unwrap().1 > -0.01);
 
     // All failed: it goes on at random and has no best.
@@ -273,7 +276,7 @@ fn failures_are_left_out_and_not_proposed_again() {
         let y = (i % 2 == 0).then_some(if i == 4 { &y[..] } else { &w[..2] });
         search.tell(&w, y).unwrap();
     }
-    let told = search.observations().iter().filter(|o| o.y.is_some());
+    let told = search.observations().iter().filter(|o| o.y().is_some());
     assert_eq!(told.count(), 3);
     let history = search.hypervolume_history();
     assert_eq!(history.len(), 8);
@@ -313,8 +316,8 @@ fn front_and_reference_point() {
     assert_eq!(search.ref_point().unwrap(), [-0.1, -0.1]);
     let front = search.front();
     for a in &front {
-        let a = a.y.as_ref().unwrap();
-        assert!(front.iter().all(|b| !dominates(b.y.as_ref().unwrap(), a)));
+        let a = a.y().unwrap();
+        assert!(front.iter().all(|b| !dominates(b.y().unwrap(), a)));
     }
     // One objective is a front of one point.
     let mut search = MultiObjective::new(space, MultiObjectiveOptions::default()).unwrap();
@@ -361,7 +364,7 @@ fn refusals_record_nothing() {
     let mut single = SingleObjective::new(unit_box(1), SingleObjectiveOptions::default()).unwrap();
     let outside: Configuration = [("x0", Value::Float(2.0))].into_iter().collect();
     assert!(single.tell(&outside, Some(1.0)).is_err());
-    assert!(single.values().is_empty());
+    assert!(single.outcomes().is_empty());
 }
 
 #[test]

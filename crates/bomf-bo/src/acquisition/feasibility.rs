@@ -76,13 +76,16 @@ fn log_probit(
 ///
 /// Least-squares classification (Rasmussen and Williams 2006, section 6.5): a
 /// Gaussian process is fitted to labels 0 and 1, and
-/// `P(success) = Phi((mu - 1/2) / sqrt(sigma^2 + 1/4))`, a quarter being the largest
-/// variance of a label: one told failure does not forbid its place. As long as
-/// nothing has failed the probability is one.
+/// `P(success) = Phi((mu - 1/2) / sqrt(sigma^2 + s^2))`, where `s^2` is the learned
+/// noise of the labels, and at least their largest possible variance shared out
+/// among the failures: one failure does not forbid its place, which may have been
+/// bad luck, but many that fill a region do. As long as nothing has failed the
+/// probability is one.
 #[derive(Debug, Clone)]
 pub struct LogSuccess {
     dim: usize,
-    model: Option<GaussianProcess>,
+    /// The labels' model, and the variance `s^2`.
+    model: Option<(GaussianProcess, f64)>,
 }
 
 /// The largest variance of a label of 0 or 1.
@@ -103,10 +106,13 @@ impl LogSuccess {
     ) -> Result<Self> {
         let dim = x.first().ok_or(BoError::NoData)?.len();
         let labels: Vec<f64> = succeeded.iter().map(|s| f64::from(u8::from(*s))).collect();
-        let model = if succeeded.iter().all(|s| *s) {
+        let failures = succeeded.iter().filter(|s| !**s).count();
+        let model = if failures == 0 {
             None
         } else {
-            Some(GaussianProcess::fit(x, &labels, options, warm, rng)?)
+            let model = GaussianProcess::fit(x, &labels, options, warm, rng)?;
+            let learned = model.outcome().undo_variance(model.hyperparameters().noise);
+            Some((model, learned.max(LABEL_VARIANCE / failures as f64)))
         };
         Ok(Self { dim, model })
     }
@@ -115,11 +121,13 @@ impl LogSuccess {
     /// nothing has failed.
     #[must_use]
     pub fn hyperparameters(&self) -> Option<&Hyperparameters> {
-        self.model.as_ref().map(GaussianProcess::hyperparameters)
+        self.model
+            .as_ref()
+            .map(|(model, _)| model.hyperparameters())
     }
 
-    fn z(p: Posterior) -> (f64, f64, f64) {
-        let variance = p.variance + LABEL_VARIANCE;
+    fn z(p: Posterior, noise: f64) -> (f64, f64, f64) {
+        let variance = p.variance + noise;
         let z = (p.mean - 0.5) / variance.sqrt();
         (z, 1.0 / variance.sqrt(), -0.5 * z / variance)
     }
@@ -131,10 +139,10 @@ impl Acquisition for LogSuccess {
     }
 
     fn values(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        let Some(model) = &self.model else {
+        let Some((model, noise)) = &self.model else {
             return Ok(vec![0.0; points.len()]);
         };
-        let value = |p| log_cumulative(Self::z(p).0);
+        let value = |p| log_cumulative(Self::z(p, *noise).0);
         Ok(model
             .predict_batch(points)?
             .into_iter()
@@ -143,10 +151,10 @@ impl Acquisition for LogSuccess {
     }
 
     fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> Result<f64> {
-        let Some(model) = &self.model else {
+        let Some((model, noise)) = &self.model else {
             gradient.fill(0.0);
             return Ok(0.0);
         };
-        log_probit(model, x, gradient, Self::z)
+        log_probit(model, x, gradient, |p| Self::z(p, *noise))
     }
 }

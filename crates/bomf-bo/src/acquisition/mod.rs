@@ -39,3 +39,17 @@ pub trait Acquisition {
     /// [`crate::BoError::Dimension`].
     fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> Result<f64>;
 }
+
+impl<A: Acquisition + ?Sized> Acquisition for &A {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn values(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
+        (**self).values(points)
+    }
+
+    fn value_and_gradient(&self, x: &[f64], gradient: &mut [f64]) -> Result<f64> {
+        (**self).value_and_gradient(x, gradient)
+    }
+}

@@ -3,9 +3,12 @@
 //! A strategy proposes points ([`SingleObjective::ask`],
 //! [`MultiObjective::ask`]) and is told what came of them, or of any other
 //! points of its space. **Everything is maximised.** Evaluations that failed, or
-//! gave a NaN or an infinity, are told too: the models leave them out, and they
-//! are not proposed again. No point is proposed twice while others remain,
-//! whether it has been told or is still pending.
+//! gave a NaN or an infinity, are told too: they are not proposed again, and how
+//! likely an evaluation is to succeed is learned from them. No point is proposed
+//! twice while others remain, whether it has been told or is still pending.
+//!
+//! An [`Outcome`] can hold more than objectives: standard errors, the values of
+//! outcome constraints, a cost ([`Beside`]). A [`StoppingRule`] says when to stop.
 //!
 //! All randomness comes from the generator handed to `ask`; the same seed and
 //! the same outcomes give the same proposals.
@@ -16,14 +19,20 @@ use crate::Result;
 use crate::optim::SearchSpace;
 use crate::space::Space;
 
+mod beside;
 mod multi;
+mod outcome;
 mod random;
 mod single;
+mod stopping;
 mod trials;
 
+pub use beside::Beside;
 pub use multi::{MultiObjective, MultiObjectiveOptions, Observation, RefPoint};
+pub use outcome::Outcome;
 pub use random::RandomSimplex;
 pub use single::{SingleObjective, SingleObjectiveOptions};
+pub use stopping::StoppingRule;
 pub use trials::SAME_POINT;
 
 /// The point type of a strategy's space, owned.
@@ -54,11 +63,37 @@ pub trait Strategy {
         (0..q).map(|_| self.ask(rng)).collect()
     }
 
+    /// Records all that is known of an evaluation of `point`, proposed or not.
+    ///
+    /// # Errors
+    /// If the point is not in the space, or the outcome does not fit the search;
+    /// nothing is recorded then.
+    fn tell_outcome(
+        &mut self,
+        point: &<Self::Space as Space>::Point,
+        outcome: Outcome,
+    ) -> Result<()>;
+
     /// Records the objectives (shape `m`, all maximised) of `point`, proposed or
     /// not; `None`, or a value that is not finite, for a failed evaluation.
     ///
     /// # Errors
-    /// If the point is not in the space, or the number of objectives is wrong;
-    /// nothing is recorded then.
-    fn tell(&mut self, point: &<Self::Space as Space>::Point, y: Option<&[f64]>) -> Result<()>;
+    /// As [`Self::tell_outcome`].
+    fn tell(&mut self, point: &<Self::Space as Space>::Point, y: Option<&[f64]>) -> Result<()> {
+        self.tell_outcome(point, y.map_or_else(Outcome::failed, Outcome::of))
+    }
+
+    /// How many evaluations have been told, failed ones too.
+    fn evaluations(&self) -> usize;
+
+    /// What the last so many evaluations brought: a share of the hypervolume, or,
+    /// for one objective, of the distance from the median to the best value.
+    /// `None` while too little is known.
+    fn recent_gain(&self, evaluations: usize) -> Option<f64>;
+
+    /// What the models expect the last proposal to bring: a share of the front's
+    /// hypervolume, or, for one objective, of the outcomes' standard deviation
+    /// (as the model sees them, which may be warped). `None` for a proposal of the
+    /// starting design, or where that is not what is maximised.
+    fn expected_gain(&self) -> Option<f64>;
 }

@@ -5,12 +5,13 @@ use bomf_pareto::{Front, hypervolume, infer_reference_point, non_dominated};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Beside, Factors, Warm};
 use super::single::check;
 use super::trials::Trials;
-use super::{PointOf, Strategy};
-use crate::acquisition::Acquisition;
+use super::{Outcome, PointOf, Strategy};
 use crate::acquisition::monte_carlo::{QLogNParEgo, QLogNehvi, SampleOptions};
-use crate::models::{GaussianProcess, GpOptions, Gram, Hyperparameters};
+use crate::acquisition::{Acquisition, Known};
+use crate::models::{GaussianProcess, GpOptions, Gram, Hyperparameters, TrainingData};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
 use crate::sampling::uniform_simplex;
 use crate::space::SimplexSpace;
@@ -47,6 +48,8 @@ pub struct MultiObjectiveOptions {
     pub ref_point: RefPoint,
     /// A metric for the models' distances, `n x n`.
     pub metric: Option<Gram>,
+    /// Outcome constraints and costs.
+    pub beside: Beside,
     /// The models; `metric` above goes before the one in here.
     pub model: GpOptions,
     /// How what is uncertain, by noise or because it is pending, is sampled.
@@ -61,6 +64,7 @@ impl Default for MultiObjectiveOptions {
             n_initial: None,
             ref_point: RefPoint::Infer,
             metric: None,
+            beside: Beside::default(),
             model: GpOptions::default(),
             samples: SampleOptions {
                 samples: SAMPLES,
@@ -76,8 +80,16 @@ impl Default for MultiObjectiveOptions {
 pub struct Observation {
     /// The point's coordinates (on the simplex: the coefficients).
     pub x: Vec<f64>,
-    /// Its objectives, shape `m`; `None` if the evaluation failed.
-    pub y: Option<Vec<f64>>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Observation {
+    /// Its objectives, shape `m`, all finite; `None` if the evaluation failed.
+    #[must_use]
+    pub fn y(&self) -> Option<&[f64]> {
+        self.outcome.y.as_deref()
+    }
 }
 
 /// Maximises several objectives over a space (a [`SimplexSpace`] unless another
@@ -94,6 +106,10 @@ pub struct MultiObjective<S: SearchSpace = SimplexSpace> {
     warm: Vec<Hyperparameters>,
     /// To how many outcomes.
     fitted_to: usize,
+    /// The last fits of what decides beside the objectives.
+    warm_beside: Warm,
+    /// See [`Strategy::expected_gain`].
+    expected_gain: Option<f64>,
 }
 
 impl<S: SearchSpace> MultiObjective<S> {
@@ -109,6 +125,7 @@ impl<S: SearchSpace> MultiObjective<S> {
         }
         let n_initial = options.n_initial.unwrap_or_else(|| space.dim().max(2));
         check(&space, n_initial, &mut options.model)?;
+        options.beside.check()?;
         options.n_initial = Some(n_initial);
         let mut objectives = None;
         if let RefPoint::Fixed(r) = &options.ref_point {
@@ -128,6 +145,8 @@ impl<S: SearchSpace> MultiObjective<S> {
             objectives,
             warm: Vec::new(),
             fitted_to: 0,
+            warm_beside: Warm::default(),
+            expected_gain: None,
         })
     }
 
@@ -139,21 +158,48 @@ impl<S: SearchSpace> MultiObjective<S> {
     /// [`BoError::Exhausted`] once every point of a finite space has been
     /// proposed; [`BoError::NotPositiveDefinite`] if a model cannot be fitted.
     pub fn ask<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<<S::Point as ToOwned>::Owned> {
-        let (x, y): (Vec<Vec<f64>>, Vec<Vec<f64>>) = self
-            .observations
-            .iter()
-            .filter_map(|o| Some((o.x.clone(), o.y.clone()?)))
-            .unzip();
+        self.expected_gain = None;
+        let successes = self.observations.iter().filter(|o| o.y().is_some()).count();
         let n_initial = self.options.n_initial.unwrap_or(2);
-        if y.is_empty() || y.len() + self.trials.pending().len() < n_initial {
+        if successes == 0 || successes + self.trials.pending().len() < n_initial {
             return self.trials.propose(Vec::new(), rng);
         }
-        let models = self.models(&x, &y, rng)?;
+        let models = self.models(rng)?;
+        let outcomes: Vec<Outcome> = self
+            .observations
+            .iter()
+            .map(|o| o.outcome.clone())
+            .collect();
+        let factors = Factors::fit(
+            &self.trials.told,
+            &outcomes,
+            &self.options.beside,
+            &self.options.model,
+            &mut self.warm_beside,
+            rng,
+        )?;
+        let feasible: Vec<Vec<f64>> = self
+            .observations
+            .iter()
+            .filter(|o| self.options.beside.is_feasible(&o.outcome))
+            .map(|o| o.x.clone())
+            .collect();
+        if feasible.is_empty() {
+            // Nothing to improve on yet: where is it likely to be feasible at all?
+            let known = vec![self.observations[self.observations.len() - 1].x.clone()];
+            let search = &self.options.search;
+            let anywhere = factors.times(Known::new(self.trials.space.dim(), |_, g| {
+                g.fill(0.0);
+                0.0
+            }));
+            let ranked = maximise(&self.trials.space, &anywhere, &known, search, rng)?;
+            return self.trials.propose(ranked, rng);
+        }
 
         // The best places known, and a reference point, by expected outcomes:
         // with noise a lucky draw does not count for ever.
         let pending = self.trials.pending();
-        let points: Vec<Vec<f64>> = x.iter().chain(pending).cloned().collect();
+        let points: Vec<Vec<f64>> = feasible.iter().chain(pending).cloned().collect();
         let expected = means(&models, &points)?;
         let front = non_dominated(&expected)?;
         let incumbents: Vec<Vec<f64>> = front.iter().map(|i| points[*i].clone()).collect();
@@ -162,45 +208,60 @@ impl<S: SearchSpace> MultiObjective<S> {
             RefPoint::Infer => infer_reference_point(&expected)?,
         };
         let samples = &self.options.samples;
-        let acquisition: Box<dyn Acquisition + '_> = if models.len() > MAX_HYPERVOLUME {
-            let weights = uniform_simplex(models.len(), rng);
-            Box::new(QLogNParEgo::new(
-                &models, &x, pending, &weights, samples, rng,
+        let by_hypervolume = models.len() <= MAX_HYPERVOLUME;
+        let acquisition: Box<dyn Acquisition + '_> = if by_hypervolume {
+            Box::new(QLogNehvi::new(
+                &models, &feasible, pending, &ref_point, samples, rng,
             )?)
         } else {
-            Box::new(QLogNehvi::new(
-                &models, &x, pending, &ref_point, samples, rng,
+            let weights = uniform_simplex(models.len(), rng);
+            Box::new(QLogNParEgo::new(
+                &models, &feasible, pending, &weights, samples, rng,
             )?)
         };
         let ranked = maximise(
             &self.trials.space,
-            acquisition.as_ref(),
+            &factors.times(acquisition.as_ref()),
             &incumbents,
             &self.options.search,
             rng,
         )?;
-        self.trials.propose(ranked, rng)
+        let point = self.trials.propose(ranked, rng)?;
+        if by_hypervolume && let Some(x) = self.trials.pending().last() {
+            let gain = acquisition.values(std::slice::from_ref(x))?[0].exp();
+            let front: Vec<&[f64]> = front.iter().map(|i| expected[*i].as_slice()).collect();
+            let total = hypervolume(&front, &ref_point)?;
+            self.expected_gain = (total > 0.0).then_some(gain / total);
+        }
+        Ok(point)
     }
 
     /// One model an objective, fitted to what has been told; between two
     /// outcomes the hyperparameters stay as they are.
-    fn models<R: Rng + ?Sized>(
-        &mut self,
-        x: &[Vec<f64>],
-        y: &[Vec<f64>],
-        rng: &mut R,
-    ) -> Result<Vec<GaussianProcess>> {
-        let m = y[0].len();
+    fn models<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<Vec<GaussianProcess>> {
+        let told: Vec<(&Observation, &[f64])> = self
+            .observations
+            .iter()
+            .filter_map(|o| Some((o, o.y()?)))
+            .collect();
+        let x: Vec<Vec<f64>> = told.iter().map(|(o, _)| o.x.clone()).collect();
+        let m = self.objectives.unwrap_or(0);
         let is_fitted = self.fitted_to == x.len() && self.warm.len() == m;
         let options = &self.options.model;
         let models = (0..m)
             .map(|j| {
-                let own: Vec<f64> = y.iter().map(|y| y[j]).collect();
+                let y: Vec<f64> = told.iter().map(|(_, y)| y[j]).collect();
+                let errors: Vec<Option<f64>> = told
+                    .iter()
+                    .map(|(o, _)| o.outcome.standard_errors.get(j).copied())
+                    .collect();
+                let mut data = TrainingData::new(&x, &y);
+                if errors.iter().any(Option::is_some) {
+                    data = data.standard_errors(&errors);
+                }
                 match self.warm.get(j) {
-                    Some(hyper) if is_fitted => {
-                        GaussianProcess::with_hyperparameters(x, &own, options, hyper.clone())
-                    }
-                    warm => GaussianProcess::fit(x, &own, options, warm, rng),
+                    Some(hyper) if is_fitted => data.with_hyperparameters(options, hyper.clone()),
+                    warm => data.fit(options, warm, rng),
                 }
             })
             .collect::<Result<Vec<_>>>()?;
@@ -214,26 +275,41 @@ impl<S: SearchSpace> MultiObjective<S> {
     /// failed.
     ///
     /// # Errors
-    /// If the point is not in the space, or [`BoError::Dimension`] if the number
-    /// of objectives is not that of the others; nothing is recorded then.
+    /// As [`Self::tell_outcome`].
     pub fn tell(&mut self, point: &S::Point, y: Option<&[f64]>) -> Result<()> {
-        if let Some(y) = y {
-            let expected = self.objectives.unwrap_or(y.len());
-            if y.len() != expected || y.is_empty() {
-                return Err(BoError::Dimension {
-                    what: "the outcome",
-                    found: y.len(),
-                    expected: expected.max(1),
-                });
-            }
+        let y = y.map(<[f64]>::to_vec);
+        self.tell_outcome(
+            point,
+            Outcome {
+                y,
+                ..Outcome::default()
+            },
+        )
+    }
+
+    /// Records all that is known of an evaluation of `point`, proposed or not.
+    ///
+    /// # Errors
+    /// If the point is not in the space, [`BoError::Dimension`] if the number
+    /// of objectives, errors or constraints is not what it should be,
+    /// [`BoError::Option`] for an error, constraint or cost that cannot be;
+    /// nothing is recorded then.
+    pub fn tell_outcome(&mut self, point: &S::Point, outcome: Outcome) -> Result<()> {
+        let told = outcome.y.as_ref().map(Vec::len);
+        let m = self.objectives.or(told).unwrap_or(0);
+        if told == Some(0) {
+            return Err(BoError::Dimension {
+                what: "the outcome",
+                found: 0,
+                expected: m.max(1),
+            });
         }
+        outcome.check(m, self.options.beside.constraints.len())?;
         self.trials.tell(point)?;
         let x = self.trials.told.last().cloned().unwrap_or_default();
-        self.objectives = self.objectives.or(y.map(<[f64]>::len));
-        let y = y
-            .filter(|y| y.iter().all(|v| v.is_finite()))
-            .map(<[f64]>::to_vec);
-        self.observations.push(Observation { x, y });
+        self.objectives = self.objectives.or(told);
+        let outcome = outcome.finite();
+        self.observations.push(Observation { x, outcome });
         Ok(())
     }
 
@@ -243,8 +319,8 @@ impl<S: SearchSpace> MultiObjective<S> {
         &self.observations
     }
 
-    /// The non-dominated observations, in the order of telling (of equal
-    /// outcomes the first).
+    /// The non-dominated ones of the feasible observations, in the order of
+    /// telling (of equal outcomes the first).
     #[must_use]
     pub fn front(&self) -> Vec<&Observation> {
         self.front_indices()
@@ -258,7 +334,7 @@ impl<S: SearchSpace> MultiObjective<S> {
     pub fn front_indices(&self) -> Vec<usize> {
         let mut front = Front::new(self.objectives.unwrap_or(0));
         for (i, o) in self.observations.iter().enumerate() {
-            if let Some(y) = &o.y {
+            if let Some(y) = self.feasible(o) {
                 // Lengths are checked when told: no insertion fails.
                 let _ = front.insert(i, y);
             }
@@ -276,7 +352,7 @@ impl<S: SearchSpace> MultiObjective<S> {
                 let y: Vec<&[f64]> = self
                     .observations
                     .iter()
-                    .filter_map(|o| o.y.as_deref())
+                    .filter_map(|o| self.feasible(o))
                     .collect();
                 infer_reference_point(&y).ok()
             }
@@ -296,7 +372,7 @@ impl<S: SearchSpace> MultiObjective<S> {
             .iter()
             .enumerate()
             .map(|(i, o)| {
-                if let Some(y) = &o.y
+                if let Some(y) = self.feasible(o)
                     && let Ok(bomf_pareto::Insertion::Joined { .. }) = front.insert(i, y)
                 {
                     current = hypervolume(front.points(), &ref_point).unwrap_or(current);
@@ -311,6 +387,12 @@ impl<S: SearchSpace> MultiObjective<S> {
     pub fn space(&self) -> &S {
         &self.trials.space
     }
+
+    /// The objectives of a feasible observation.
+    fn feasible<'o>(&self, o: &'o Observation) -> Option<&'o [f64]> {
+        o.y()
+            .filter(|_| self.options.beside.is_feasible(&o.outcome))
+    }
 }
 
 impl<S: SearchSpace> Strategy for MultiObjective<S> {
@@ -324,8 +406,23 @@ impl<S: SearchSpace> Strategy for MultiObjective<S> {
         self.ask(rng)
     }
 
-    fn tell(&mut self, point: &S::Point, y: Option<&[f64]>) -> Result<()> {
-        self.tell(point, y)
+    fn tell_outcome(&mut self, point: &S::Point, outcome: Outcome) -> Result<()> {
+        self.tell_outcome(point, outcome)
+    }
+
+    fn evaluations(&self) -> usize {
+        self.observations.len()
+    }
+
+    fn recent_gain(&self, evaluations: usize) -> Option<f64> {
+        let history = self.hypervolume_history();
+        let now = *history.last()?;
+        let then = *history.get(history.len().checked_sub(evaluations + 1)?)?;
+        (now > 0.0).then(|| (now - then) / now)
+    }
+
+    fn expected_gain(&self) -> Option<f64> {
+        self.expected_gain
     }
 }
 

@@ -3,10 +3,14 @@
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::beside::{Beside, Factors, Warm};
 use super::trials::Trials;
-use super::{PointOf, Strategy};
+use super::{Outcome, PointOf, Strategy};
 use crate::acquisition::analytic::LogEi;
-use crate::models::{GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors, Warp};
+use crate::acquisition::{Acquisition, Known};
+use crate::models::{
+    GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors, TrainingData, Warp,
+};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
 use crate::space::BoxSpace;
 use crate::{BoError, Result};
@@ -25,7 +29,10 @@ pub struct SingleObjectiveOptions {
     /// on spaces whose coordinates are not alike
     /// ([`crate::space::Space::is_symmetric`]; on the simplex it brought
     /// nothing).
+    /// Where standard errors are told, nothing is warped.
     pub warp: Option<bool>,
+    /// Outcome constraints and costs.
+    pub beside: Beside,
     /// The model.
     pub model: GpOptions,
     /// The acquisition function's optimiser.
@@ -37,6 +44,7 @@ impl Default for SingleObjectiveOptions {
         Self {
             n_initial: 3,
             warp: None,
+            beside: Beside::default(),
             model: GpOptions::default(),
             search: SearchOptions::default(),
         }
@@ -50,12 +58,16 @@ impl Default for SingleObjectiveOptions {
 pub struct SingleObjective<S: SearchSpace = BoxSpace> {
     trials: Trials<S>,
     options: SingleObjectiveOptions,
-    /// Of each point told, in order: its value, `None` if it failed.
-    values: Vec<Option<f64>>,
+    /// Of each point told, in order.
+    outcomes: Vec<Outcome>,
     /// The last fit.
     warm: Option<Hyperparameters>,
     /// To how many values.
     fitted_to: usize,
+    /// The last fits of what decides beside the objective.
+    warm_beside: Warm,
+    /// See [`Strategy::expected_gain`].
+    expected_gain: Option<f64>,
 }
 
 impl<S: SearchSpace> SingleObjective<S> {
@@ -66,12 +78,15 @@ impl<S: SearchSpace> SingleObjective<S> {
     /// metric does not fit the space.
     pub fn new(space: S, mut options: SingleObjectiveOptions) -> Result<Self> {
         check(&space, options.n_initial, &mut options.model)?;
+        options.beside.check()?;
         Ok(Self {
             trials: Trials::new(space),
             options,
-            values: Vec::new(),
+            outcomes: Vec::new(),
             warm: None,
             fitted_to: 0,
+            warm_beside: Warm::default(),
+            expected_gain: None,
         })
     }
 
@@ -84,39 +99,44 @@ impl<S: SearchSpace> SingleObjective<S> {
     /// [`BoError::Exhausted`] once every point of a finite space has been
     /// proposed; [`BoError::NotPositiveDefinite`] if the model cannot be fitted.
     pub fn ask<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<<S::Point as ToOwned>::Owned> {
-        let (x, y): (Vec<Vec<f64>>, Vec<f64>) = self
-            .trials
-            .told
-            .iter()
-            .zip(&self.values)
-            .filter_map(|(x, y)| Some((x.clone(), (*y)?)))
+        self.expected_gain = None;
+        let told = self.trials.told.iter().zip(&self.outcomes);
+        let (x, y): (Vec<Vec<f64>>, Vec<f64>) = told
+            .filter_map(|(x, o)| Some((x.clone(), value(o)?)))
             .unzip();
         if y.is_empty() || y.len() + self.trials.pending().len() < self.options.n_initial {
             return self.trials.propose(Vec::new(), rng);
         }
-        let is_warped = self.options.warp;
-        let y = match is_warped.unwrap_or_else(|| !self.trials.space.is_symmetric()) {
-            true => {
-                let warp = Warp::likeliest(&y);
-                y.iter().map(|y| warp.apply(*y)).collect()
-            }
-            false => y,
-        };
-        let options = &self.options.model;
-        let model = match &self.warm {
-            Some(hyper) if self.fitted_to == y.len() => {
-                GaussianProcess::with_hyperparameters(&x, &y, options, hyper.clone())?
-            }
-            warm => GaussianProcess::fit(&x, &y, options, warm.as_ref(), rng)?,
-        };
-        self.warm = Some(model.hyperparameters().clone());
-        self.fitted_to = y.len();
+        let model = self.model(&x, y, rng)?;
+        let factors = Factors::fit(
+            &self.trials.told,
+            &self.outcomes,
+            &self.options.beside,
+            &self.options.model,
+            &mut self.warm_beside,
+            rng,
+        )?;
+        let told = self.trials.told.iter().zip(&self.outcomes);
+        let feasible: Vec<&Vec<f64>> = told
+            .filter(|(_, o)| self.options.beside.is_feasible(o))
+            .map(|(x, _)| x)
+            .collect();
+        if feasible.is_empty() {
+            // Nothing to improve on yet: where is it likely to be feasible at all?
+            let anywhere = factors.times(Known::new(self.trials.space.dim(), |_, g| {
+                g.fill(0.0);
+                0.0
+            }));
+            let search = &self.options.search;
+            let ranked = maximise(&self.trials.space, &anywhere, &x, search, rng)?;
+            return self.trials.propose(ranked, rng);
+        }
 
         // The best is the best expected outcome (Gramacy and Lee 2011: with noise
         // a lucky draw does not stand for ever). What is pending counts as it is
         // expected, and the model is certain there.
         let pending = self.trials.pending();
-        let points: Vec<Vec<f64>> = x.iter().chain(pending).cloned().collect();
+        let points: Vec<Vec<f64>> = feasible.into_iter().chain(pending).cloned().collect();
         let predicted = model.predict_batch(&points)?;
         let mut order: Vec<usize> = (0..points.len()).collect();
         order.sort_by(|&i, &j| predicted[j].mean.total_cmp(&predicted[i].mean));
@@ -129,45 +149,109 @@ impl<S: SearchSpace> SingleObjective<S> {
         let acquisition = LogEi::new(&believing, predicted[order[0]].mean);
         let ranked = maximise(
             &self.trials.space,
-            &acquisition,
+            &factors.times(&acquisition),
             &incumbents,
             &self.options.search,
             rng,
         )?;
-        self.trials.propose(ranked, rng)
+        let point = self.trials.propose(ranked, rng)?;
+        if let Some(x) = self.trials.pending().last() {
+            let gain = acquisition.values(std::slice::from_ref(x))?[0].exp();
+            let spread = model.outcome().undo_variance(1.0).sqrt();
+            self.expected_gain = (spread > 0.0).then_some(gain / spread);
+        }
+        Ok(point)
+    }
+
+    /// The model of the successes at `x` (`n x d`) with values `y`; between two
+    /// outcomes the hyperparameters stay as they are.
+    fn model<R: Rng + ?Sized>(
+        &mut self,
+        x: &[Vec<f64>],
+        mut y: Vec<f64>,
+        rng: &mut R,
+    ) -> Result<GaussianProcess> {
+        let successes = self.outcomes.iter().filter(|o| o.y.is_some());
+        let errors: Vec<Option<f64>> = successes
+            .map(|o| o.standard_errors.first().copied())
+            .collect();
+        let has_errors = errors.iter().any(Option::is_some);
+        let is_warped = self.options.warp;
+        if !has_errors && is_warped.unwrap_or_else(|| !self.trials.space.is_symmetric()) {
+            let warp = Warp::likeliest(&y);
+            y.iter_mut().for_each(|y| *y = warp.apply(*y));
+        }
+        let mut data = TrainingData::new(x, &y);
+        if has_errors {
+            data = data.standard_errors(&errors);
+        }
+        let options = &self.options.model;
+        let model = match &self.warm {
+            Some(hyper) if self.fitted_to == y.len() => {
+                data.with_hyperparameters(options, hyper.clone())?
+            }
+            warm => data.fit(options, warm.as_ref(), rng)?,
+        };
+        self.warm = Some(model.hyperparameters().clone());
+        self.fitted_to = y.len();
+        Ok(model)
     }
 
     /// Records the outcome of `point`, proposed or not: its value, or `None`
     /// (or a value that is not finite) if its evaluation failed.
     ///
     /// # Errors
-    /// If the point is not in the space; nothing is recorded then.
+    /// As [`Self::tell_outcome`].
     pub fn tell(&mut self, point: &S::Point, value: Option<f64>) -> Result<()> {
+        let y = value.map(|v| vec![v]);
+        self.tell_outcome(
+            point,
+            Outcome {
+                y,
+                ..Outcome::default()
+            },
+        )
+    }
+
+    /// Records all that is known of an evaluation of `point`, proposed or not.
+    ///
+    /// # Errors
+    /// If the point is not in the space, [`BoError::Dimension`] for several
+    /// objectives or a wrong number of constraints, [`BoError::Option`] for an
+    /// error, constraint or cost that cannot be; nothing is recorded then.
+    pub fn tell_outcome(&mut self, point: &S::Point, outcome: Outcome) -> Result<()> {
+        outcome.check(1, self.options.beside.constraints.len())?;
         self.trials.tell(point)?;
-        self.values.push(value.filter(|v| v.is_finite()));
+        self.outcomes.push(outcome.finite());
         Ok(())
     }
 
-    /// The best point told and its value (the first of equals); `None` while
-    /// every evaluation failed.
+    /// The best point told that is feasible, and its value (the first of equals);
+    /// `None` while there is none.
     #[must_use]
     pub fn best(&self) -> Option<(<S::Point as ToOwned>::Owned, f64)> {
-        let mut best: Option<(usize, f64)> = None;
-        for (i, value) in self.values.iter().enumerate() {
-            if let Some(v) = value
-                && best.is_none_or(|(_, b)| *v > b)
-            {
-                best = Some((i, *v));
-            }
-        }
-        let (i, value) = best?;
+        let (i, value) = self.best_of(&self.outcomes)?;
         Some((self.trials.space.decode(&self.trials.told[i]).ok()?, value))
     }
 
-    /// The values told, in order; `None` for failures.
+    /// The number and value of the best feasible one of `outcomes`.
+    fn best_of(&self, outcomes: &[Outcome]) -> Option<(usize, f64)> {
+        let mut best: Option<(usize, f64)> = None;
+        for (i, outcome) in outcomes.iter().enumerate() {
+            if let Some(v) = value(outcome)
+                && self.options.beside.is_feasible(outcome)
+                && best.is_none_or(|(_, b)| v > b)
+            {
+                best = Some((i, v));
+            }
+        }
+        best
+    }
+
+    /// What has been told, in order.
     #[must_use]
-    pub fn values(&self) -> &[Option<f64>] {
-        &self.values
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
     }
 
     /// The space searched.
@@ -188,17 +272,37 @@ impl<S: SearchSpace> Strategy for SingleObjective<S> {
         self.ask(rng)
     }
 
-    fn tell(&mut self, point: &S::Point, y: Option<&[f64]>) -> Result<()> {
-        match y {
-            None => self.tell(point, None),
-            Some(&[value]) => self.tell(point, Some(value)),
-            Some(y) => Err(BoError::Dimension {
-                what: "the outcome",
-                found: y.len(),
-                expected: 1,
-            }),
-        }
+    fn tell_outcome(&mut self, point: &S::Point, outcome: Outcome) -> Result<()> {
+        self.tell_outcome(point, outcome)
     }
+
+    fn evaluations(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    fn recent_gain(&self, evaluations: usize) -> Option<f64> {
+        let before = self.outcomes.len().checked_sub(evaluations)?;
+        let now = self.best_of(&self.outcomes)?.1;
+        let then = self.best_of(&self.outcomes[..before])?.1;
+        let mut values: Vec<f64> = self.outcomes.iter().filter_map(value).collect();
+        values.sort_by(f64::total_cmp);
+        let range = now - values[values.len() / 2];
+        // All alike: nothing was gained.
+        Some(if range > 0.0 {
+            (now - then) / range
+        } else {
+            0.0
+        })
+    }
+
+    fn expected_gain(&self) -> Option<f64> {
+        self.expected_gain
+    }
+}
+
+/// The objective of an evaluation that succeeded.
+fn value(outcome: &Outcome) -> Option<f64> {
+    outcome.y.as_ref().map(|y| y[0])
 }
 
 /// Refuses options that do not fit the space, and fills in its priors.
