@@ -5,10 +5,10 @@
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::{is_evaluation, score, train_options};
-use crate::recipe::{Dimension, Finetune, HyperValue, Hyperparameter, Recipe};
+use crate::recipe::{Dimension, Finetune, HyperValue, Hyperparameter, PLATEAU, Recipe};
 use crate::{Error, Observer, Phase};
 use bomf_bo::space::{BoxSpace, Configuration, Value};
-use bomf_bo::strategy::{SingleObjective, SingleObjectiveOptions};
+use bomf_bo::strategy::{SingleObjective, SingleObjectiveOptions, StoppingRule};
 use bomf_study::{Event, Journal, Scores, Stage1, Stage1Trial, State};
 use bomf_tune::TuneError;
 use bomf_tune::models::{Dropout, Model};
@@ -127,7 +127,21 @@ pub(super) fn search(
     )?;
     let mut rng = generator(recipe.seed, Purpose::Stage1);
     let mut seeds = generator(recipe.seed, Purpose::Trial);
+    let patience = recipe
+        .stage1
+        .patience
+        .map(|evaluations| StoppingRule::Plateau {
+            evaluations,
+            gain: PLATEAU,
+        });
     for trial in 0..recipe.stage1.trials {
+        // The first trials were drawn at random: only what the model chose counts.
+        if let Some(rule) = patience
+            && recipe.stage1.patience <= Some(trial.saturating_sub(recipe.stage1.initial))
+            && rule.is_met(&search)
+        {
+            break;
+        }
         let started = Instant::now();
         let proposal = search.ask(&mut rng)?;
         let values = values(recipe, &proposal);

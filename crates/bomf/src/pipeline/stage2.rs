@@ -9,10 +9,12 @@
 use super::evaluator::{Evaluated, Evaluator, Log};
 use super::mixtures::vertex;
 use super::seeds::{Purpose, generator};
-use crate::recipe::Recipe;
+use crate::recipe::{PLATEAU, Recipe};
 use crate::{Error, Phase};
 use bomf_bo::space::SimplexSpace;
-use bomf_bo::strategy::{MultiObjective, MultiObjectiveOptions, RandomSimplex, RefPoint};
+use bomf_bo::strategy::{
+    MultiObjective, MultiObjectiveOptions, RandomSimplex, RefPoint, StoppingRule,
+};
 use bomf_fuse::methods::{greedy_soup, swa, uniform_soup};
 use bomf_pareto::hypervolume;
 use bomf_study::{HypervolumePoint, MethodName, Scores, Stage2};
@@ -130,7 +132,8 @@ pub(super) fn search(
     let total = planned(n, spent, beyond);
     evaluator.observer.begin(Phase::Fuse, total);
     let mut bomf = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
-    let budget = spent + beyond;
+    // All of it, unless patience ended it.
+    let budget = spent + bomf.evaluations;
     let random = random(recipe, evaluator, n, budget, &best_vertex)?;
     evaluator.observer.end(Phase::Fuse);
 
@@ -262,7 +265,21 @@ fn optimise(
     }
     log.all = start;
     let known = log.all.len();
-    for _ in 0..evaluations {
+    let patience = recipe
+        .stage2
+        .patience
+        .map(|evaluations| StoppingRule::Plateau {
+            evaluations,
+            gain: PLATEAU,
+        });
+    for made in 0..evaluations {
+        // What the starting design gained does not count.
+        if let Some(rule) = patience
+            && recipe.stage2.patience <= Some(made)
+            && rule.is_met(&search)
+        {
+            break;
+        }
         if let Some(best) = best_of(&log.all, scorer) {
             let name = &scorer.objectives[scorer.chosen].name;
             evaluator.message = format!("best {name} {:.4}", best.scores[name]);

@@ -73,6 +73,9 @@ pub struct Stage1 {
     /// How many of them are drawn at random before the surrogate chooses: from 1
     /// to `trials`. Default 3 (or `trials`, where that is less).
     pub initial: usize,
+    /// Ends stage 1 when the last so many trials brought nothing better
+    /// ([`PLATEAU`]), from 1 on; `None` goes through all of them.
+    pub patience: Option<usize>,
     /// Passes over the training split in a trial, where `epochs` is not searched
     /// itself. Default 3, from 1 to 10,000.
     pub epochs: usize,
@@ -175,6 +178,9 @@ pub struct Stage2 {
     /// Evaluations beyond the starting design, at most 100,000; `None` makes 5 N
     /// for N members.
     pub evaluations: Option<usize>,
+    /// Ends the search when the last so many evaluations brought no more
+    /// hypervolume ([`PLATEAU`]), from 1 on; `None` makes all of them.
+    pub patience: Option<usize>,
     /// Which point of the front becomes `fused/`. Default
     /// [`Choose::OneStandardError`].
     pub choose: Choose,
@@ -185,6 +191,11 @@ pub struct Stage2 {
     /// `None` infers it from the members.
     pub ref_point: Option<IndexMap<Optimised, f64>>,
 }
+
+/// With `patience`: what counts as nothing, as a share
+/// ([`bomf_bo::strategy::Strategy::recent_gain`]). A thousandth of the hypervolume is
+/// less than what one example more or less changes on a few hundred.
+pub const PLATEAU: f64 = 1e-3;
 
 /// A rule that takes one point from the Pareto front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,6 +254,7 @@ impl Default for Stage1 {
         Stage1 {
             trials: 10,
             initial: 3,
+            patience: None,
             epochs: 3,
             frozen_layers: FrozenLayers::Half,
             evaluations_per_epoch: 2,
@@ -297,6 +309,7 @@ impl Default for Stage2 {
     fn default() -> Self {
         Stage2 {
             evaluations: None,
+            patience: None,
             choose: Choose::OneStandardError,
             objective_weights: None,
             ref_point: None,

@@ -166,6 +166,9 @@ fn stage1(mut section: Section<'_>, fixed: &Finetune) -> Result<Stage1, RecipeEr
         f.count(1, trials)
             .map_err(|_| f.wrong(format!("at most `stage1.trials`, which is {trials}")))
     })?;
+    section.read("patience", &mut stage1.patience, |f| {
+        f.count(1, 10_000).map(Some)
+    })?;
     section.read("epochs", &mut stage1.epochs, whole(Hyperparameter::Epochs))?;
     section.read("frozen_layers", &mut stage1.frozen_layers, |f| {
         match f.node.value {
@@ -329,6 +332,9 @@ fn stage2(mut section: Section<'_>) -> Result<Stage2, RecipeError> {
     let mut stage2 = Stage2::default();
     section.read("evaluations", &mut stage2.evaluations, |f| {
         f.count(0, 100_000).map(Some)
+    })?;
+    section.read("patience", &mut stage2.patience, |f| {
+        f.count(1, 100_000).map(Some)
     })?;
     let mut choose_line = 0;
     section.read("choose", &mut stage2.choose, |f| {

@@ -375,6 +375,8 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         recipe.members.count = rest.1;
         recipe.members.window = [rest.2.0, rest.2.1];
         recipe.stage2.evaluations = rest.3;
+        recipe.stage2.patience = rest.3.map(|n| n + 1);
+        recipe.stage1.patience = rest.3.map(|n| n % 100 + 1);
         recipe.stage2.ref_point = rest.4.map(|(loss, metric)| {
             IndexMap::from_iter([
                 (Optimised::Loss, loss),

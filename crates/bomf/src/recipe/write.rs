@@ -102,6 +102,11 @@ fn stage1(out: &mut Writer, stage1: &Stage1) {
         stage1.initial,
         "of them at random, before the surrogate chooses",
     );
+    out.field(
+        "patience",
+        optional(stage1.patience),
+        "ends it after so many trials without gain; null: never",
+    );
     out.field("epochs", stage1.epochs, "of a trial");
     out.field(
         "frozen_layers",
@@ -219,6 +224,11 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
         "evaluations",
         optional(stage2.evaluations),
         "beyond the starting design; null: 5 times the members",
+    );
+    out.field(
+        "patience",
+        optional(stage2.patience),
+        "ends it after so many evaluations without gain; null: never",
     );
     out.field(
         "choose",

@@ -351,3 +351,46 @@ fn an_earlier_output_is_replaced_as_a_whole_when_told() {
     assert!(error.is_bad_input());
     assert!(out.join("fused/model.safetensors").exists());
 }
+
+#[test]
+fn a_search_that_gains_nothing_more_ends_early_and_random_search_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let impatient = FIXED.replace("evaluations: 6", "evaluations: 60, patience: 4");
+    let members = finished_members();
+    let request = fusion(
+        &members,
+        &finished().data,
+        &dir.path().join("out"),
+        recipe(&impatient),
+    );
+    let results = bomf::fuse(&request, &mut Silent).unwrap();
+    let initial = results.stage2.initial_evaluations;
+    let made = method(&results, MethodName::Bomf).evaluations;
+    assert!(made >= initial + 4 && made < initial + 60, "{made}");
+    assert_eq!(
+        method(&results, MethodName::RandomSimplex).evaluations,
+        made
+    );
+    assert_eq!(results.stage2.history.len(), made + 1);
+    let share = |k: usize| results.stage2.history[k].bomf / results.stage2.history[made].bomf;
+    assert!(share(made - 4) >= 0.999);
+}
+
+#[test]
+fn stage_1_ends_when_the_last_trials_brought_nothing_better() {
+    let dir = tempfile::tempdir().unwrap();
+    let impatient = TINY.replace("trials: 2", "trials: 40\n  patience: 2");
+    let out = dir.path().join("out");
+    let request = request(&finished().data, &out, recipe(&impatient));
+    let stage1 = bomf::tune(&request, &mut Silent).unwrap();
+    let trials = stage1.trials.len();
+    assert!((3..40).contains(&trials), "{trials}");
+    let best = |trials: &[bomf::study::Stage1Trial]| {
+        trials
+            .iter()
+            .filter_map(|t| t.value)
+            .fold(f64::NEG_INFINITY, f64::max)
+    };
+    let gained = best(&stage1.trials) - best(&stage1.trials[..trials - 2]);
+    assert!(gained <= 1e-3, "{gained}");
+}
