@@ -47,6 +47,29 @@
 //! assert!(search.front().len() > 1);
 //! # Ok::<(), bomf_bo::BoError>(())
 //! ```
+//!
+//! # Four at a time, one of which may fail
+//! ```
+//! use bomf_bo::space::BoxSpace;
+//! use bomf_bo::strategy::{MultiObjective, MultiObjectiveOptions, Strategy};
+//! use rand::SeedableRng;
+//!
+//! let space = BoxSpace::builder().float("a", 0.0, 1.0).int("b", 1, 8).build()?;
+//! let mut search = MultiObjective::new(space, MultiObjectiveOptions::default())?;
+//! let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+//! for _ in 0..3 {
+//!     let batch = search.ask_batch(4, &mut rng)?;
+//!     // Told in whatever order they are done; `ask` may be called in between, and
+//!     // takes into account what is still under way.
+//!     for trial in batch.iter().rev() {
+//!         let (a, b) = (trial.float("a").unwrap(), trial.int("b").unwrap() as f64);
+//!         let y = (a < 0.9).then(|| [a * b, -b - a * a]);
+//!         search.tell(trial, y.as_ref().map(|y| y.as_slice()))?;
+//!     }
+//! }
+//! assert_eq!(search.observations().len(), 12);
+//! # Ok::<(), bomf_bo::BoError>(())
+//! ```
 
 pub mod acquisition;
 mod error;

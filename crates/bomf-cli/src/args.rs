@@ -86,7 +86,9 @@ One JSON object a line; all objectives are minimised. A conversation (> in, < ou
 
 A space "simplex" has nx weights that sum to 1, and no bounds. Without a ref_point it is
 inferred. A failed evaluation is told with "y": null. What is wrong with a line is answered
-by {"type":"error","message":..,"hint":..}, and the conversation goes on."#;
+by {"type":"error","message":..,"hint":..}, and the conversation goes on.
+
+--seed is for a start without a seed. The output is JSON lines whatever --output-format is."#;
 
 /// What to do
 #[derive(Debug, Subcommand)]

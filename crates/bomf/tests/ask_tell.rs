@@ -91,6 +91,20 @@ fn the_same_seed_gives_the_same_suggestions() {
 }
 
 #[test]
+fn the_seed_of_a_start_goes_before_that_of_the_session() {
+    let run = |own: u64, start: &str| {
+        let mut session = Session::with_seed(own);
+        session.reply(&start.replace('\n', " ")).unwrap();
+        ask(&mut session, 2)
+    };
+    let without = START.replace(r#", "seed": 7"#, "");
+    assert_ne!(without, START);
+    assert_eq!(run(3, START), run(4, START));
+    assert_ne!(run(3, &without), run(4, &without));
+    assert_eq!(run(7, &without), run(3, START));
+}
+
+#[test]
 fn an_ask_before_anything_is_told_gives_a_design() {
     assert_eq!(ask(&mut started(), 5).len(), 5);
 }

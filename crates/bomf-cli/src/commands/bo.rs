@@ -26,7 +26,7 @@ pub fn command(context: &mut Context<'_>) -> Result<(), Failure> {
             }
         }
     });
-    let mut session = Session::new();
+    let mut session = Session::with_seed(context.global.seed.unwrap_or_default());
     while !session.is_stopped() && !context.progress.interrupted() {
         let line = match lines.recv_timeout(PATIENCE) {
             Ok(line) => line.map_err(|source| Failure::Read {

@@ -52,9 +52,9 @@ pub(super) struct Start {
     /// Usual size of a batch.
     #[serde(default)]
     pub q: Option<u64>,
-    /// Seed of every random choice.
+    /// Seed of every random choice; the session's own where it is missing.
     #[serde(default)]
-    pub seed: u64,
+    pub seed: Option<u64>,
 }
 
 /// Kind of space.

@@ -14,6 +14,7 @@ const MAX_BATCH: usize = 10_000;
 pub struct Session {
     running: Option<Running>,
     stopped: bool,
+    seed: u64,
 }
 
 /// What `start` brings about.
@@ -29,6 +30,15 @@ impl Session {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that has not begun, with the seed of a `start` that holds none (otherwise 0).
+    #[must_use]
+    pub fn with_seed(seed: u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
     }
 
     /// The answer to a line, as a line without its end; `None` where there is nothing
@@ -72,7 +82,7 @@ impl Session {
                 if self.running.is_some() {
                     return Err(ProtocolError::Started);
                 }
-                self.running = Some(Running::new(&start)?);
+                self.running = Some(Running::new(&start, self.seed)?);
                 Ok(Some(Reply::Ready {
                     name: concat!("bomf ", env!("CARGO_PKG_VERSION")),
                 }))
@@ -100,7 +110,7 @@ impl Session {
 }
 
 impl Running {
-    fn new(start: &Start) -> Result<Self, ProtocolError> {
+    fn new(start: &Start, seed: u64) -> Result<Self, ProtocolError> {
         if start.protocol != PROTOCOL {
             return Err(ProtocolError::Version {
                 found: start.protocol,
@@ -109,7 +119,7 @@ impl Running {
         }
         Ok(Self {
             search: build(start)?,
-            rng: ChaCha8Rng::seed_from_u64(start.seed),
+            rng: ChaCha8Rng::seed_from_u64(start.seed.unwrap_or(seed)),
             nx: start.nx,
             nobj: start.nobj,
         })
