@@ -54,7 +54,7 @@
 //! use bomf_bo::strategy::{MultiObjective, MultiObjectiveOptions, Strategy};
 //! use rand::SeedableRng;
 //!
-//! let space = BoxSpace::builder().float("a", 0.0, 1.0).int("b", 1, 8).build()?;
+//! let space = BoxSpace::builder().float("a", 0.0, 1.0).integer("b", 1, 8).build()?;
 //! let mut search = MultiObjective::new(space, MultiObjectiveOptions::default())?;
 //! let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
 //! for _ in 0..3 {
@@ -62,7 +62,7 @@
 //!     // Told in whatever order they are done; `ask` may be called in between, and
 //!     // takes into account what is still under way.
 //!     for trial in batch.iter().rev() {
-//!         let (a, b) = (trial.float("a").unwrap(), trial.int("b").unwrap() as f64);
+//!         let (a, b) = (trial.float("a").unwrap(), trial.float("b").unwrap());
 //!         let y = (a < 0.9).then(|| [a * b, -b - a * a]);
 //!         search.tell(trial, y.as_ref().map(|y| y.as_slice()))?;
 //!     }
