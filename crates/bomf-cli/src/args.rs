@@ -103,6 +103,8 @@ pub enum Command {
     Finetune(FinetuneArgs),
     /// Stage 2 alone: fuse checkpoints of any trainer
     Fuse(FuseArgs),
+    /// Another point of a run's front, or another method's average, as a model
+    Pick(PickArgs),
     /// Scores of a model on a split
     Eval(EvalArgs),
     /// Write report.html again from an output folder
@@ -218,6 +220,56 @@ pub struct FuseArgs {
     pub recipe: Option<PathBuf>,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf pick ./out
+  bomf pick ./out --point 3 --out ./third
+  bomf pick ./out --method uniform_soup --out ./soup
+
+Without a choice, what there is to pick is listed, with its scores on the select split.")]
+pub struct PickArgs {
+    /// Output folder of a run
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// A point of the Pareto front, by its number in the list
+    #[arg(long, value_name = "N", conflicts_with = "method", requires = "out")]
+    pub point: Option<usize>,
+    /// What a method settled on
+    #[arg(long, value_enum, value_name = "NAME", requires = "out")]
+    pub method: Option<Averaging>,
+    /// Model folder to write; it must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// A method that gives one model
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Averaging {
+    BestCheckpoint,
+    LastCheckpoint,
+    Swa,
+    UniformSoup,
+    GreedySoup,
+    RandomSimplex,
+    Bomf,
+}
+
+impl From<Averaging> for bomf::study::MethodName {
+    fn from(method: Averaging) -> Self {
+        match method {
+            Averaging::BestCheckpoint => Self::BestCheckpoint,
+            Averaging::LastCheckpoint => Self::LastCheckpoint,
+            Averaging::Swa => Self::Swa,
+            Averaging::UniformSoup => Self::UniformSoup,
+            Averaging::GreedySoup => Self::GreedySoup,
+            Averaging::RandomSimplex => Self::RandomSimplex,
+            Averaging::Bomf => Self::Bomf,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

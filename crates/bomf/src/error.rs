@@ -56,6 +56,20 @@ pub enum Error {
     /// Not one member gives finite outputs.
     #[error("no member gives finite outputs on the select split")]
     NoMember,
+    /// The front has no such point.
+    #[error("the front has {points} points; there is no point {number}")]
+    NoSuchPoint {
+        /// What was asked for, from 1 on.
+        number: usize,
+        /// How many there are.
+        points: usize,
+    },
+    /// A method's result is no average of the members.
+    #[error("the run holds no mixture of `{method}`")]
+    NoMixture {
+        /// The method.
+        method: &'static str,
+    },
     /// There is nothing to fuse.
     #[error("fusion needs at least 2 checkpoints; found {found}")]
     TooFewMembers {
@@ -203,6 +217,9 @@ impl Error {
             Error::OtherHead { .. } => {
                 Some("is this the model's own task? See `task.kind` and `task.labels`".into())
             }
+            Error::NoSuchPoint { .. } | Error::NoMixture { .. } => {
+                Some("`bomf pick RUN` lists what there is".into())
+            }
             Error::TooFewMembers { .. } => {
                 Some("give several model folders, or a folder of checkpoint-<step> folders".into())
             }
@@ -243,6 +260,8 @@ impl Error {
             | Error::Untuned { .. }
             | Error::TooFewMembers { .. }
             | Error::UnknownLabel { .. }
+            | Error::NoSuchPoint { .. }
+            | Error::NoMixture { .. }
             | Error::EmptySplit { .. } => true,
             Error::Study(_)
             | Error::Metric(_)

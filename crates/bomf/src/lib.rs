@@ -14,9 +14,9 @@ pub use error::Error;
 pub use hub::{HubError, Place, resolve_model};
 pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
-pub use pipeline::{bench, eval, finetune, fuse, pretrain, run, tune};
+pub use pipeline::{bench, eval, finetune, fuse, pick, pretrain, run, tune};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
-    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, PretrainOutcome,
-    PretrainRequest, RunRequest, Split,
+    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, Pick, PickRequest,
+    PretrainOutcome, PretrainRequest, RunRequest, Split,
 };

@@ -40,6 +40,29 @@ pub struct FuseRequest {
     pub overwrite: bool,
 }
 
+/// Another mixture of a finished run as a model: `bomf pick`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PickRequest {
+    /// Output folder of the run.
+    pub run: PathBuf,
+    /// Which mixture.
+    pub pick: Pick,
+    /// The model folder to write, which must not exist yet.
+    pub target: PathBuf,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+}
+
+/// A mixture of a finished run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// A point of the front, from 1 on in the order of `pareto.json`: by falling
+    /// chosen metric.
+    Point(usize),
+    /// What a method settled on.
+    Method(bomf_study::MethodName),
+}
+
 /// Scores of one model on one split: `bomf eval`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvalRequest {

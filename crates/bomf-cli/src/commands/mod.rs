@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod finetune;
 mod fuse;
+mod pick;
 mod pretrain;
 mod report;
 mod run;
@@ -33,6 +34,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),
         Command::Eval(args) => eval::command(args, context),
+        Command::Pick(args) => pick::command(args, context),
         Command::Report(args) => report::command(args, context),
         Command::Pretrain(args) => pretrain::command(args, context),
         Command::Bench(args) => bench::command(args, context),

@@ -15,6 +15,7 @@ mod finish;
 mod fuse;
 mod members;
 mod mixtures;
+mod pick;
 mod pretrain;
 mod run;
 mod scorer;
@@ -28,6 +29,7 @@ mod trajectory;
 pub use bench::bench;
 pub use eval::eval;
 pub use fuse::fuse;
+pub use pick::pick;
 pub use pretrain::pretrain;
 pub use run::{finetune, run, tune};
 

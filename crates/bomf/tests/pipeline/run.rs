@@ -1,11 +1,11 @@
 //! A whole run: its files, its results, and that it can be repeated.
 
 use crate::fixture::{
-    FIXED, Kind, TINY, copy_folder, finished, finished_members, fusion, names, recipe, request,
-    rows, write_data, write_split,
+    FIXED, Finished, Kind, TINY, copy_folder, finished, finished_members, fusion, names, recipe,
+    request, rows, write_data, write_split,
 };
 use bomf::study::{Direction, Event, Front, Method, MethodName, Results, Seconds};
-use bomf::{EvalRequest, Phase, Recipe, Silent, Split};
+use bomf::{EvalRequest, Phase, Pick, PickRequest, Recipe, Silent, Split};
 use bomf_checkpoint::Checkpoint;
 use serde_json::Value;
 use std::path::Path;
@@ -393,4 +393,47 @@ fn stage_1_ends_when_the_last_trials_brought_nothing_better() {
     };
     let gained = best(&stage1.trials) - best(&stage1.trials[..trials - 2]);
     assert!(gained <= 1e-3, "{gained}");
+}
+
+#[test]
+fn any_point_of_the_front_and_any_average_can_be_picked_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let Finished {
+        out, results, data, ..
+    } = finished();
+    let pick = |pick: Pick, name: &str| {
+        let request = PickRequest {
+            run: out.clone(),
+            pick,
+            target: dir.path().join(name),
+            threads: 1,
+        };
+        bomf::pick(&request).map(|select| (request.target, select))
+    };
+    // The point that the run chose is the model that it wrote, file for file.
+    let chosen = results.front.iter().position(|p| p.chosen).unwrap() + 1;
+    let (again, _) = pick(Pick::Point(chosen), "chosen").unwrap();
+    let names = names(&out.join("fused"));
+    assert_eq!(crate::fixture::names(&again), names);
+    for name in &names {
+        let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+        assert!(read(&out.join("fused")) == read(&again), "{name}");
+    }
+    // Another one scores what the run told of it.
+    let soup = Pick::Method(MethodName::UniformSoup);
+    let (model, told) = pick(soup, "soup").unwrap();
+    let scores = bomf::eval(&evaluation(&model, data, Split::Validation), &mut Silent).unwrap();
+    for (name, value) in &told {
+        assert!((scores[name] - value).abs() < 1e-5, "{name}");
+    }
+
+    let points = results.front.len();
+    for number in [0, points + 1] {
+        let error = pick(Pick::Point(number), "none").unwrap_err();
+        assert!(matches!(error, bomf::Error::NoSuchPoint { .. }), "{error}");
+    }
+    let ensemble = Pick::Method(MethodName::PredictionEnsemble);
+    assert!(pick(ensemble, "none").is_err());
+    assert!(pick(soup, "soup").is_err(), "it is there already");
+    assert!(!dir.path().join("none").exists());
 }

@@ -1,0 +1,80 @@
+//! `bomf pick`: another point of a run's front, or another method's average, as a model.
+
+use super::{in_pool, members};
+use crate::{Error, Pick, PickRequest, read_output};
+use bomf_checkpoint::{Dtype, FolderWriter};
+use bomf_study::{FrontPoint, Results, Scores};
+use bomf_tune::models::{Config, Head, Network};
+use std::path::{Path, PathBuf};
+
+/// Writes the mixture that is asked for as a model folder, with the tokenizer and the
+/// labels of the run's own fused model; returns its scores on the select split.
+///
+/// # Errors
+/// Where the run's files or members cannot be read, there is no such point or mixture,
+/// or the target exists already; nothing is left then.
+pub fn pick(request: &PickRequest) -> Result<Scores, Error> {
+    in_pool(request.threads, || {
+        let run = &request.run;
+        let (results, _) = read_output(run)?;
+        let (weights, select) = mixture(&results, request.pick)?;
+        let fused = run.join("fused");
+        let config = Config::read(&fused)?;
+        let outputs = config
+            .raw
+            .get("id2label")
+            .and_then(|labels| labels.as_object());
+        let outputs = outputs.map_or(1, |labels| labels.len());
+        let network = Network::new(config, Head::Classifier { outputs })?;
+        let folders: Vec<(String, PathBuf)> = results
+            .finetune
+            .members
+            .iter()
+            .map(|member| (member.path.clone(), place(run, &member.path)))
+            .collect();
+        let folders = folders
+            .iter()
+            .map(|(label, path)| (label.clone(), path.as_path()));
+        let members = members::open(&network, folders)?;
+        let mut params = vec![0.0; members.dim()];
+        members.fuse_into(weights, &mut params)?;
+        let mut writer = FolderWriter::create(&request.target, false)?;
+        network.write_into(&mut writer, &params, None, Dtype::F32, Some(&fused))?;
+        // As the run wrote it, with the names of the labels.
+        writer.write_json("config.json", &network.config().raw)?;
+        writer.commit()?;
+        Ok(select.clone())
+    })
+}
+
+/// Members of a run lie in its folder; those of `bomf fuse` where they were.
+fn place(run: &Path, path: &str) -> PathBuf {
+    let within = run.join(path);
+    match within.is_dir() {
+        true => within,
+        false => path.into(),
+    }
+}
+
+fn mixture(results: &Results, pick: Pick) -> Result<(&[f64], &Scores), Error> {
+    match pick {
+        Pick::Point(number) => {
+            let point = number.checked_sub(1).and_then(|i| results.front.get(i));
+            let FrontPoint {
+                weights, select, ..
+            } = point.ok_or(Error::NoSuchPoint {
+                number,
+                points: results.front.len(),
+            })?;
+            Ok((weights, select))
+        }
+        Pick::Method(name) => {
+            let method = results.methods.iter().find(|method| method.name == name);
+            let weights = method.and_then(|method| Some((method.weights.as_deref()?, method)));
+            let (weights, method) = weights.ok_or(Error::NoMixture {
+                method: name.as_str(),
+            })?;
+            Ok((weights, &method.select))
+        }
+    }
+}
