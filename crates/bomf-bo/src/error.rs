@@ -296,3 +296,19 @@ pub enum MetricFault {
     #[error("it is zero")]
     Zero,
 }
+
+/// Refuses a length that is not the expected one.
+pub(crate) fn expect_length(
+    what: &'static str,
+    found: usize,
+    expected: usize,
+) -> crate::Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(BoError::Dimension {
+        what,
+        found,
+        expected,
+    })
+}

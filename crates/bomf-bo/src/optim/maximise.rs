@@ -9,8 +9,9 @@
 use rand::Rng;
 
 use super::{Region, SolverOptions, minimise};
+use crate::error::expect_length;
 use crate::space::Space;
-use crate::{Acquisition, BoError, Result};
+use crate::{Acquisition, Result};
 
 /// How hard to search.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -87,29 +88,7 @@ pub fn maximise<S: SearchSpace, R: Rng + ?Sized>(
     options: &SearchOptions,
     rng: &mut R,
 ) -> Result<Vec<Scored>> {
-    if acquisition.dim() != space.dim() {
-        return Err(BoError::Dimension {
-            what: "the acquisition function",
-            found: acquisition.dim(),
-            expected: space.dim(),
-        });
-    }
-    let points = space.candidates(incumbents, options.raw_samples.max(1), rng);
-    let values = acquisition.values(&points)?;
-    let mut scored: Vec<Scored> = points
-        .into_iter()
-        .zip(values)
-        .map(|(x, value)| Scored {
-            x,
-            value: if value.is_nan() {
-                f64::NEG_INFINITY
-            } else {
-                value
-            },
-        })
-        .collect();
-    sort(&mut scored);
-
+    let mut scored = candidates(space, acquisition, incumbents, options, rng)?;
     let mut starts: Vec<usize> = Vec::new();
     for (i, candidate) in scored.iter().enumerate() {
         if starts.len() == options.restarts {
@@ -129,8 +108,35 @@ pub fn maximise<S: SearchSpace, R: Rng + ?Sized>(
     Ok(best)
 }
 
+/// The space's candidates with their values (NaN is the worst there is), best first.
+///
+/// # Errors
+/// As [`maximise`].
+pub(crate) fn candidates<S: SearchSpace, R: Rng + ?Sized>(
+    space: &S,
+    acquisition: &dyn Acquisition,
+    incumbents: &[Vec<f64>],
+    options: &SearchOptions,
+    rng: &mut R,
+) -> Result<Vec<Scored>> {
+    expect_length("the acquisition function", acquisition.dim(), space.dim())?;
+    let points = space.candidates(incumbents, options.raw_samples.max(1), rng);
+    let values = acquisition.values(&points)?;
+    let scored = points.into_iter().zip(values).map(|(x, value)| {
+        let value = if value.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            value
+        };
+        Scored { x, value }
+    });
+    let mut scored: Vec<Scored> = scored.collect();
+    sort(&mut scored);
+    Ok(scored)
+}
+
 /// Best first; equals keep their order.
-fn sort(points: &mut [Scored]) {
+pub(crate) fn sort(points: &mut [Scored]) {
     points.sort_by(|a, b| b.value.total_cmp(&a.value));
 }
 

@@ -20,6 +20,7 @@ mod projected;
 mod region;
 
 pub use maximise::{Scored, SearchOptions, SearchSpace, maximise};
+pub(crate) use maximise::{candidates, sort};
 pub use polyhedral::{Place, Polyhedral};
 pub use polyhedron::{HalfSpace, Polyhedron};
 pub use product_region::{Block, ProductRegion};

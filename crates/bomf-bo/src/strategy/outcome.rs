@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::expect_length;
 use crate::{BoError, Result};
 
 /// What came of an evaluation: its objectives, and what else is known of it.
@@ -74,26 +75,14 @@ impl Outcome {
 
     /// Refuses numbers that cannot be, for `m` objectives and `k` constraints.
     pub(super) fn check(&self, m: usize, k: usize) -> Result<()> {
-        let length = |what, found: usize, expected: usize| {
-            let error = BoError::Dimension {
-                what,
-                found,
-                expected,
-            };
-            if found == expected {
-                Ok(())
-            } else {
-                Err(error)
-            }
-        };
         if let Some(y) = &self.y {
-            length("the outcome", y.len(), m)?;
+            expect_length("the outcome", y.len(), m)?;
         }
         if !self.standard_errors.is_empty() {
-            length("the list of standard errors", self.standard_errors.len(), m)?;
+            expect_length("the list of standard errors", self.standard_errors.len(), m)?;
         }
         if !self.constraints.is_empty() || self.y.is_some() {
-            length("the list of constraints", self.constraints.len(), k)?;
+            expect_length("the list of constraints", self.constraints.len(), k)?;
         }
         let refuse = |option, value, range| {
             Err(BoError::Option {

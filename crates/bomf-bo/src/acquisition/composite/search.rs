@@ -10,9 +10,9 @@
 
 use rand::Rng;
 
-use crate::optim::{Scored, SearchOptions, SearchSpace};
-use crate::space::{SimplexSpace, Space};
-use crate::{Acquisition, BoError, Result};
+use crate::optim::{Scored, SearchOptions, SearchSpace, candidates, sort};
+use crate::space::SimplexSpace;
+use crate::{Acquisition, Result};
 
 /// How finely to search.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,29 +115,7 @@ pub fn search_simplex<R: Rng + ?Sized>(
     pattern: &PatternOptions,
     rng: &mut R,
 ) -> Result<Vec<Scored>> {
-    if acquisition.dim() != space.dim() {
-        return Err(BoError::Dimension {
-            what: "the acquisition function",
-            found: acquisition.dim(),
-            expected: space.dim(),
-        });
-    }
-    let points = space.candidates(incumbents, options.raw_samples.max(1), rng);
-    let values = acquisition.values(&points)?;
-    let mut scored: Vec<Scored> = points
-        .into_iter()
-        .zip(values)
-        .map(|(x, value)| {
-            let value = if value.is_nan() {
-                f64::NEG_INFINITY
-            } else {
-                value
-            };
-            Scored { x, value }
-        })
-        .collect();
-    let best_first = |a: &Scored, b: &Scored| b.value.total_cmp(&a.value);
-    scored.sort_by(best_first);
+    let mut scored = candidates(space, acquisition, incumbents, options, rng)?;
     let mut refined = Vec::with_capacity(scored.len() + options.restarts);
     for start in scored.iter().take(options.restarts) {
         let start = if smooth {
@@ -148,6 +126,6 @@ pub fn search_simplex<R: Rng + ?Sized>(
         refined.push(pattern_search(acquisition, &start, pattern)?);
     }
     refined.append(&mut scored);
-    refined.sort_by(best_first);
+    sort(&mut refined);
     Ok(refined)
 }

@@ -23,6 +23,7 @@ use faer::Mat;
 use self::rows::{Row, covariance, sums};
 use super::features::Features;
 use super::{GpOptions, Hyperparameters, Kernel, Lengthscales, Priors, Standardiser};
+use crate::error::expect_length;
 use crate::linalg::{Cholesky, dot};
 use crate::{BoError, Result};
 
@@ -158,7 +159,7 @@ impl Data {
         options: &GpOptions,
     ) -> Result<Self> {
         let first = x.first().ok_or(BoError::NoData)?;
-        check("the list of outcomes", y.len(), x.len())?;
+        expect_length("the list of outcomes", y.len(), x.len())?;
         let features = match &options.metric {
             Some(gram) => Features::Linear(gram.clone()),
             None => Features::Identity(first.len()),
@@ -168,7 +169,7 @@ impl Data {
             return Err(BoError::NoData);
         }
         for (index, (x, y)) in x.iter().zip(y).enumerate() {
-            check("an input", x.len(), d)?;
+            expect_length("an input", x.len(), d)?;
             finite("an input", index, x)?;
             finite("the outcome", index, &[*y])?;
         }
@@ -183,8 +184,8 @@ impl Data {
             .collect();
         let mut z: Vec<f64> = y.iter().map(|y| outcome.apply(*y)).collect();
         for (index, own) in derivatives.iter().enumerate() {
-            check("a derivative's input", own.x.len(), d)?;
-            check("a derivative's direction", own.direction.len(), d)?;
+            expect_length("a derivative's input", own.x.len(), d)?;
+            expect_length("a derivative's direction", own.direction.len(), d)?;
             finite("the input of a derivative", index, &own.x)?;
             finite("the direction of a derivative", index, &own.direction)?;
             finite("the value of a derivative", index, &[own.value])?;
@@ -251,18 +252,6 @@ impl Data {
             factor,
             alpha,
             log_likelihood,
-        })
-    }
-}
-
-fn check(what: &'static str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(BoError::Dimension {
-            what,
-            found,
-            expected,
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use faer::Mat;
 
+use super::DerivativeGp;
 use super::rows::{Row, covariance, sums};
 use super::shape::derivatives;
-use super::{DerivativeGp, check};
+use crate::error::expect_length;
 use crate::linalg::dot;
 use crate::models::{Posterior, PosteriorGradient};
 use crate::{BoError, Result};
@@ -19,7 +20,7 @@ impl DerivativeGp {
     /// # Errors
     /// [`BoError::Dimension`].
     pub fn predict(&self, x: &[f64]) -> Result<Posterior> {
-        check("the point to predict at", x.len(), self.dim())?;
+        expect_length("the point to predict at", x.len(), self.dim())?;
         Ok(self.posterior(&self.row(x, None)))
     }
 
@@ -33,7 +34,7 @@ impl DerivativeGp {
         let mut k = Mat::zeros(n, points.len());
         let mut means = Vec::with_capacity(points.len());
         for (j, x) in points.iter().enumerate() {
-            check("the point to predict at", x.len(), self.dim())?;
+            expect_length("the point to predict at", x.len(), self.dim())?;
             let own = self.cross(&self.row(x, None));
             means.push(self.hyper.values.mean + dot(&own, &self.alpha));
             for (i, value) in own.into_iter().enumerate() {
@@ -62,8 +63,8 @@ impl DerivativeGp {
     /// # Errors
     /// [`BoError::Dimension`]; [`BoError::ZeroDirection`].
     pub fn predict_derivative(&self, x: &[f64], direction: &[f64]) -> Result<Posterior> {
-        check("the point to predict at", x.len(), self.dim())?;
-        check("a derivative's direction", direction.len(), self.dim())?;
+        expect_length("the point to predict at", x.len(), self.dim())?;
+        expect_length("a derivative's direction", direction.len(), self.dim())?;
         if direction.iter().all(|v| *v == 0.0) {
             return Err(BoError::ZeroDirection { index: 0 });
         }
@@ -75,7 +76,7 @@ impl DerivativeGp {
     /// # Errors
     /// [`BoError::Dimension`].
     pub fn predict_with_gradient(&self, x: &[f64]) -> Result<PosteriorGradient> {
-        check("the point to predict at", x.len(), self.dim())?;
+        expect_length("the point to predict at", x.len(), self.dim())?;
         let query = self.row(x, None);
         let s = self.hyper.values.outputscale;
         let mut solved = self.cross(&query);

@@ -34,6 +34,7 @@ use faer::{Mat, MatMut, MatRef};
 
 use super::features::Features;
 use super::{GpOptions, Kernel, Lengthscales, Priors};
+use crate::error::expect_length;
 use crate::linalg::{Cholesky, add_product};
 use crate::{BoError, Result};
 
@@ -196,15 +197,15 @@ impl Data {
             None => Features::Identity(first.len()),
         };
         let d = features.inputs();
-        check("the list of outcomes", y.len(), x.len())?;
-        check("the mean function's input", mean.inputs(), d)?;
+        expect_length("the list of outcomes", y.len(), x.len())?;
+        expect_length("the mean function's input", mean.inputs(), d)?;
         if outputs == 0 || d == 0 {
             return Err(BoError::NoData);
         }
         for (index, (x, y)) in x.iter().zip(y).enumerate() {
             let y = y.as_ref();
-            check("an input", x.len(), d)?;
-            check("the outcome", y.len(), outputs)?;
+            expect_length("an input", x.len(), d)?;
+            expect_length("the outcome", y.len(), outputs)?;
             let finite = |what, list: &[f64]| match list.iter().find(|v| !v.is_finite()) {
                 Some(&value) => Err(BoError::NotFinite { what, index, value }),
                 None => Ok(()),
@@ -375,18 +376,6 @@ fn anchors_first(residuals: &[f64], outputs: usize) -> (Vec<usize>, usize) {
     let anchors = order.len();
     order.extend(free);
     (order, anchors)
-}
-
-fn check(what: &'static str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(BoError::Dimension {
-            what,
-            found,
-            expected,
-        })
-    }
 }
 
 /// `|a - b|^2`.

@@ -2,10 +2,11 @@
 
 use faer::{Mat, MatMut, MatRef};
 
-use super::{MeanFunction, MultiOutputGp, check, distance2};
+use super::{MeanFunction, MultiOutputGp, distance2};
 #[cfg(doc)]
 use crate::BoError;
 use crate::Result;
+use crate::error::expect_length;
 use crate::linalg::{add_product, axpy, dot};
 
 /// The variance is not let below this part of the kernel's variance: what
@@ -45,10 +46,10 @@ impl<M: MeanFunction> MultiOutputGp<M> {
     /// [`BoError::Dimension`].
     pub fn predict_into(&self, points: &[Vec<f64>], means: &mut [f64]) -> Result<Vec<f64>> {
         let (n, q, p) = (self.observations(), points.len(), self.outputs());
-        check("the list of means", means.len(), q * p)?;
+        expect_length("the list of means", means.len(), q * p)?;
         let mut k = Mat::zeros(n, q);
         for (j, x) in points.iter().enumerate() {
-            check("the point to predict at", x.len(), self.dim())?;
+            expect_length("the point to predict at", x.len(), self.dim())?;
             let query = self.query(x);
             for (i, row) in self.rows().enumerate() {
                 k[(i, j)] = self.kernel.value(distance2(row, &query));
@@ -78,8 +79,8 @@ impl<M: MeanFunction> MultiOutputGp<M> {
     /// # Errors
     /// [`BoError::Dimension`].
     pub fn pull_back(&self, x: &[f64], cotangent: &[f64], by_sigma: f64) -> Result<Vec<f64>> {
-        check("the point to predict at", x.len(), self.dim())?;
-        check("the outputs' cotangent", cotangent.len(), self.outputs())?;
+        expect_length("the point to predict at", x.len(), self.dim())?;
+        expect_length("the outputs' cotangent", cotangent.len(), self.outputs())?;
         let query = self.query(x);
         let (mut k, slopes): (Vec<f64>, Vec<f64>) = self
             .rows()
