@@ -2,6 +2,9 @@
 
 use bomf_checkpoint::CheckpointError;
 
+use crate::method::{Kind, Value};
+use crate::registry;
+
 /// Why models could not be fused. [`FuseError::hint`] says how to mend it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -87,6 +90,99 @@ pub enum FuseError {
         /// The output's size.
         found: usize,
     },
+    /// There is no method of this name.
+    #[error("unknown merge method `{name}`")]
+    UnknownMethod {
+        /// The name.
+        name: String,
+        /// The nearest name that there is, if one is near.
+        nearest: Option<&'static str>,
+    },
+    /// A method has too few or too many models.
+    #[error("`{method}` takes {} beside the base model, not {found}", count(*low, *high))]
+    ModelCount {
+        /// The method.
+        method: &'static str,
+        /// The least number it takes.
+        low: usize,
+        /// The greatest number it takes.
+        high: usize,
+        /// The number it was given.
+        found: usize,
+    },
+    /// A method that works on differences from a base model has none.
+    #[error("`{method}` needs a base model")]
+    MissingBase {
+        /// The method.
+        method: &'static str,
+    },
+    /// A tensor has not as many elements as its shape says.
+    #[error("tensor `{tensor}` of {} has {found} elements where its shape needs {expected}", which(*model))]
+    InputLength {
+        /// The tensor's name.
+        tensor: String,
+        /// The model's number, from 0; the base model if there is none.
+        model: Option<usize>,
+        /// What the shape needs.
+        expected: usize,
+        /// What there is.
+        found: usize,
+    },
+    /// A parameter without a default was not given.
+    #[error("`{method}` needs the parameter `{parameter}`{}", of(*model))]
+    MissingParameter {
+        /// The method.
+        method: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// The model that lacks it, from 0; none for a parameter of the method.
+        model: Option<usize>,
+    },
+    /// A parameter has a value that it does not take.
+    #[error("parameter `{parameter}` of `{method}` is {found}{}", of(*model))]
+    InvalidParameter {
+        /// The method.
+        method: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+        /// The model, from 0; none for a parameter of the method.
+        model: Option<usize>,
+        /// The values that it takes.
+        kind: Kind,
+        /// Its value.
+        found: Value,
+    },
+    /// Weights that are to be normalised sum to zero.
+    #[error("the weights of tensor `{tensor}` sum to zero")]
+    ZeroWeights {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// DELLA's probabilities `density - epsilon ..= density + epsilon` leave the range (0, 1).
+    #[error(
+        "model {model} has density {density} and epsilon {epsilon}: density - epsilon and \
+         density + epsilon must lie between 0 and 1"
+    )]
+    EpsilonRange {
+        /// The model's number, from 0.
+        model: usize,
+        /// Its density.
+        density: f64,
+        /// Its epsilon.
+        epsilon: f64,
+    },
+    /// Models that point in opposite directions cancel out.
+    #[error("the weighted directions of tensor `{tensor}` sum to zero")]
+    OpposedModels {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// A decay that is no number from 0 to 1.
+    #[error("the decay is {value}, not a number from 0 to 1")]
+    InvalidDecay {
+        /// The decay.
+        value: f64,
+    },
     /// A member could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -100,10 +196,44 @@ impl FuseError {
             | FuseError::MissingTensor { .. }
             | FuseError::ExtraTensor { .. } => Some("fuse checkpoints of one architecture".into()),
             FuseError::NonFiniteWeight { .. } => Some("weights must be finite numbers".into()),
+            FuseError::UnknownMethod {
+                nearest: Some(name),
+                ..
+            } => Some(format!("did you mean `{name}`?")),
+            FuseError::UnknownMethod { .. } => {
+                let names: Vec<_> = registry::all().iter().map(|m| m.spec().name).collect();
+                Some(format!("the methods are {}", names.join(", ")))
+            }
+            FuseError::MissingBase { .. } => {
+                Some("name the common ancestor of the models as `base_model`".into())
+            }
+            FuseError::InvalidParameter { kind, .. } => Some(format!("it takes {kind}")),
+            FuseError::ZeroWeights { .. } => {
+                Some("set `normalize: false`, or other weights".into())
+            }
+            FuseError::OpposedModels { .. } => Some("choose other weights".into()),
             FuseError::Checkpoint(error) => error.hint(),
             _ => None,
         }
     }
+}
+
+/// "2 models", "2 to 5 models", "at least 2 models".
+fn count(low: usize, high: usize) -> String {
+    let models = |n| if n == 1 { "model" } else { "models" };
+    match high {
+        usize::MAX => format!("at least {low} {}", models(low)),
+        _ if low == high => format!("{low} {}", models(low)),
+        _ => format!("{low} to {high} {}", models(high)),
+    }
+}
+
+fn which(model: Option<usize>) -> String {
+    model.map_or("the base model".into(), |i| format!("model {i}"))
+}
+
+fn of(model: Option<usize>) -> String {
+    model.map_or(String::new(), |i| format!(" for model {i}"))
 }
 
 /// The result of everything in this crate.

@@ -3,7 +3,7 @@
 //! - [`MemberSet`] holds the members, n models of one architecture, as same-named segments of
 //!   `f32` (mapped from disk, borrowed or owned), and fuses them into a flat vector;
 //! - [`methods`] has one module a method, each with its paper; [`method`] is what they have in
-//!   common, whatever the size of a tensor;
+//!   common, whatever the size of a tensor, and [`registry`] knows them by name;
 //! - [`Gram`] is the matrix of inner products of the members' differences from their mean, by
 //!   which distances between fused *weights* are known without fusing anything.
 //!
@@ -14,6 +14,7 @@ mod gram;
 mod members;
 pub mod method;
 pub mod methods;
+pub mod registry;
 
 pub use error::{FuseError, Result};
 pub use gram::Gram;

@@ -9,7 +9,9 @@
 //!
 //! Both steps give the same bits for any number of threads and any size of block.
 
-use crate::error::Result;
+use std::fmt;
+
+use crate::error::{FuseError, Result};
 
 /// A tensor's elements, readable in any part, as `f32`, row-major.
 pub trait Source: Sync {
@@ -47,7 +49,36 @@ impl Source for [f32] {
     }
 }
 
+impl<S: Source + ?Sized> Source for &S {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) {
+        (**self).read(start, out);
+    }
+
+    fn as_slice(&self) -> Option<&[f32]> {
+        (**self).as_slice()
+    }
+}
+
+impl Source for Vec<f32> {
+    fn len(&self) -> usize {
+        self[..].len()
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) {
+        self[..].read(start, out);
+    }
+
+    fn as_slice(&self) -> Option<&[f32]> {
+        Some(self)
+    }
+}
+
 /// The tensors of one name that become one, all of the same shape.
+#[derive(Clone)]
 pub struct Inputs<'a> {
     /// The tensor's name, which random methods mix into their seed.
     pub name: &'a str,
@@ -57,6 +88,42 @@ pub struct Inputs<'a> {
     pub models: Vec<&'a dyn Source>,
     /// The base model's tensor.
     pub base: Option<&'a dyn Source>,
+}
+
+impl Inputs<'_> {
+    /// The number of elements of each tensor.
+    pub fn len(&self) -> usize {
+        let first = self.models.first().copied().or(self.base);
+        first.map_or(0, |tensor| tensor.len())
+    }
+
+    /// Whether the tensors have no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a method can work on these: as many models as it takes, a base model where it must
+    /// have one, and as many elements in each tensor as the shape says.
+    ///
+    /// # Errors
+    /// [`FuseError::ModelCount`], [`FuseError::MissingBase`], [`FuseError::InputLength`].
+    pub fn check(&self, spec: &'static MethodSpec) -> Result<()> {
+        spec.check_models(self.models.len(), self.base.is_some())?;
+        let expected: usize = self.shape.iter().product();
+        let models = self.models.iter().enumerate().map(|(i, m)| (Some(i), *m));
+        let base = self.base.map(|base| (None, base));
+        for (model, source) in models.chain(base) {
+            if source.len() != expected {
+                return Err(FuseError::InputLength {
+                    tensor: self.name.to_owned(),
+                    model,
+                    expected,
+                    found: source.len(),
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A block of the inputs: the same elements of each.
@@ -69,6 +136,19 @@ pub struct Block<'a> {
     pub base: Option<&'a [f32]>,
 }
 
+impl Block<'_> {
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        let first = self.models.first().copied().or(self.base);
+        first.map_or(0, <[f32]>::len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A parameter's value for one tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
@@ -76,6 +156,15 @@ pub enum Value {
     Number(f64),
     /// Yes or no.
     Flag(bool),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(number) => number.fmt(f),
+            Value::Flag(flag) => flag.fmt(f),
+        }
+    }
 }
 
 /// What values a parameter takes.
@@ -97,6 +186,21 @@ pub enum Kind {
     },
     /// Yes or no.
     Flag,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Kind::Number { low, high } => match (low == f64::MIN, high == f64::MAX) {
+                (true, true) => write!(f, "a finite number"),
+                (false, true) => write!(f, "a finite number of at least {low}"),
+                (true, false) => write!(f, "a finite number of at most {high}"),
+                (false, false) => write!(f, "a number from {low} to {high}"),
+            },
+            Kind::Integer { low, high } => write!(f, "a whole number from {low} to {high}"),
+            Kind::Flag => write!(f, "true or false"),
+        }
+    }
 }
 
 /// Whether a parameter is one for all models or one a model.
@@ -121,6 +225,20 @@ pub struct ParamSpec {
     pub scope: Scope,
     /// The value where the recipe gives none; without one, the recipe must.
     pub default: Option<Value>,
+}
+
+impl ParamSpec {
+    /// Whether the parameter takes a value.
+    pub fn takes(&self, value: Value) -> bool {
+        match (self.kind, value) {
+            (Kind::Number { low, high }, Value::Number(x)) => low <= x && x <= high,
+            (Kind::Integer { low, high }, Value::Number(x)) => {
+                x.fract() == 0.0 && low as f64 <= x && x <= high as f64
+            }
+            (Kind::Flag, Value::Flag(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Whether a method wants a base model.
@@ -151,6 +269,28 @@ pub struct MethodSpec {
     pub params: &'static [ParamSpec],
 }
 
+impl MethodSpec {
+    /// Whether the method can work on so many models, with a base model or without.
+    ///
+    /// # Errors
+    /// [`FuseError::ModelCount`], [`FuseError::MissingBase`].
+    pub fn check_models(&'static self, models: usize, base: bool) -> Result<()> {
+        let (low, high) = self.models;
+        if models < low || models > high {
+            return Err(FuseError::ModelCount {
+                method: self.name,
+                low,
+                high,
+                found: models,
+            });
+        }
+        if self.base == Base::Required && !base {
+            return Err(FuseError::MissingBase { method: self.name });
+        }
+        Ok(())
+    }
+}
+
 /// The parameters of one method for one tensor: every declared one has a valid value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Params {
@@ -161,6 +301,58 @@ pub struct Params {
 }
 
 impl Params {
+    /// The declared parameters of a method for `models` models: what `given` says of each (asked
+    /// with the model's number for those that every model has), or else its default.
+    ///
+    /// ```
+    /// use bomf_fuse::method::{Params, Value};
+    /// let ties = bomf_fuse::registry::get("ties")?.spec();
+    /// let params = Params::new(ties, 2, |name, model| match (name, model) {
+    ///     ("weight", Some(_)) => Some(Value::Number(0.5)),
+    ///     ("density", Some(0)) => Some(Value::Number(0.2)),
+    ///     _ => None,
+    /// })?;
+    /// assert_eq!(params.numbers("density"), [0.2, 1.0]);
+    /// assert!(params.flag("normalize"));
+    /// # Ok::<(), bomf_fuse::FuseError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FuseError::MissingParameter`], [`FuseError::InvalidParameter`].
+    pub fn new(
+        spec: &'static MethodSpec,
+        models: usize,
+        given: impl Fn(&str, Option<usize>) -> Option<Value>,
+    ) -> Result<Self> {
+        let value = |param: &'static ParamSpec, model| {
+            let value = given(param.name, model).or(param.default);
+            let value = value.ok_or(FuseError::MissingParameter {
+                method: spec.name,
+                parameter: param.name,
+                model,
+            })?;
+            if !param.takes(value) {
+                return Err(FuseError::InvalidParameter {
+                    method: spec.name,
+                    parameter: param.name,
+                    model,
+                    kind: param.kind,
+                    found: value,
+                });
+            }
+            Ok((param.name, value))
+        };
+        let of = |scope| spec.params.iter().filter(move |p| p.scope == scope);
+        Ok(Self {
+            method: of(Scope::Method)
+                .map(|p| value(p, None))
+                .collect::<Result<_>>()?,
+            models: (0..models)
+                .map(|i| of(Scope::Model).map(|p| value(p, Some(i))).collect())
+                .collect::<Result<_>>()?,
+        })
+    }
+
     /// A number of the method.
     ///
     /// # Panics

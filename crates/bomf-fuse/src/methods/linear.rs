@@ -4,9 +4,90 @@
 //! and writes one for each parameter. The output is worked on in blocks that stay in the
 //! cache while the members stream by.
 //!
-//! [`MemberSet::fuse_into`](crate::MemberSet::fuse_into) applies it to whole models, in parallel.
+//! [`MemberSet::fuse_into`](crate::MemberSet::fuse_into) applies it to whole models, in parallel;
+//! [`Linear`] is the method for recipes, "model soups" of Wortsman et al. (ICML 2022, arXiv
+//! 2203.05482) where the weights are equal.
 
 use multiversion::multiversion;
+
+use super::common::declare::{WEIGHT, flag};
+use super::common::kernels;
+use crate::error::{FuseError, Result};
+use crate::method::{Base, Block, Fuser, Inputs, Method, MethodSpec, Params};
+
+/// The weighted average, or the weighted sum with `normalize: false`.
+///
+/// Weights are rounded to `f32`, negative ones too; the sum runs in the models' order and is
+/// divided by the sum of the weights. A NaN stays in its element. A single model is copied when
+/// its weight is normalised.
+pub struct Linear;
+
+static SPEC: MethodSpec = MethodSpec {
+    name: "linear",
+    summary: "weighted average of the models",
+    paper: "Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482",
+    base: Base::Unused,
+    models: (1, usize::MAX),
+    params: &[
+        WEIGHT,
+        flag("normalize", "divide by the sum of the weights", true),
+    ],
+};
+
+impl Method for Linear {
+    fn spec(&self) -> &'static MethodSpec {
+        &SPEC
+    }
+
+    /// # Errors
+    /// [`FuseError::ZeroWeights`] if they are to be normalised; those of [`Inputs::check`].
+    fn prepare<'a>(
+        &self,
+        inputs: &Inputs<'a>,
+        params: &Params,
+        _seed: u64,
+    ) -> Result<Box<dyn Fuser + 'a>> {
+        inputs.check(&SPEC)?;
+        let mut weights: Vec<f32> = params.numbers("weight").iter().map(|w| *w as f32).collect();
+        let mut divisor = 1.0;
+        if params.flag("normalize") {
+            divisor = weights.iter().map(|w| f64::from(*w)).sum::<f64>() as f32;
+            if divisor == 0.0 {
+                return Err(FuseError::ZeroWeights {
+                    tensor: inputs.name.to_owned(),
+                });
+            }
+            if let [weight] = &mut weights[..] {
+                (*weight, divisor) = (1.0, 1.0);
+            }
+        }
+        Ok(Box::new(WeightedSum { weights, divisor }))
+    }
+}
+
+struct WeightedSum {
+    weights: Vec<f32>,
+    divisor: f32,
+}
+
+impl Fuser for WeightedSum {
+    fn fuse(&self, block: &Block<'_>, out: &mut [f32]) {
+        let weights = self.weights.iter().copied();
+        let inputs: Vec<(f32, &[f32])> = weights.zip(block.models.iter().copied()).collect();
+        // In parts that stay in the cache until they are divided.
+        for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+            let start = i * BLOCK;
+            let parts: Vec<(f32, &[f32])> = inputs
+                .iter()
+                .map(|(w, x)| (*w, &x[start..start + out.len()]))
+                .collect();
+            weighted_sum(&parts, out);
+            if self.divisor != 1.0 {
+                kernels::divide(self.divisor, out);
+            }
+        }
+    }
+}
 
 /// The block of the output that stays in the second-level cache (128 KiB) while the members
 /// stream by. Shorter ones are slower, although they would fit the first-level cache: each stream

@@ -1,9 +1,27 @@
 //! The methods of fusion, one module each.
 //!
-//! Methods that choose weights return them as a vector with one weight a member, summing to one;
-//! [`linear`] turns weights into a model.
+//! Most implement [`Method`](crate::method::Method) and are known to the
+//! [`registry`](crate::registry) by their names in recipes. Others choose weights: they return them
+//! as a vector with one weight a member, summing to one, and [`linear`] turns weights into a model.
+//!
+//! Of every method of the registry holds:
+//! - a NaN in a model or in the base is a NaN in the output, in its element at least; methods that
+//!   look at the whole tensor (norms, angles, rescaling) may spread it to all of it;
+//! - a tensor without elements, a scalar and a row of one element are fused like any other;
+//! - everything runs in `f32` but sums over a tensor, which run in `f64`;
+//! - parameters are named as in mergekit 0.1.5 and mean the same.
 
+mod common;
+
+pub mod ema;
 pub mod greedy_soup;
+pub mod karcher;
 pub mod linear;
+pub mod model_stock;
+pub mod multislerp;
+pub mod nearswap;
+pub mod passthrough;
+pub mod slerp;
 pub mod swa;
+pub mod task_vectors;
 pub mod uniform_soup;

@@ -1,0 +1,336 @@
+//! DELLA's masks: elements drawn with a probability that grows with their rank in the row.
+//!
+//! In a row of n elements, the one of rank r by magnitude (from 0, the smallest; equal ones by
+//! element number) is kept with probability `density - epsilon + 2 epsilon r / (n - 1)`; in a row
+//! of one, with `density`. (The paper draws what is *dropped*, and its ranks run the other way.)
+//!
+//! No row is sorted. The element's draw u already says which rank it needs: below
+//! `density - epsilon` any will do, above `density + epsilon` none; only the share `2 epsilon` in
+//! between must be looked at. A histogram of the row's magnitudes, in bins of equal ratio, bounds
+//! each rank from both sides, which decides nearly all of those; where it does not, the elements
+//! of that one bin are sorted, and their ranks are exact too.
+//!
+//! Rows lie along the second axis (along the first of a vector), as in mergekit.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
+
+use crate::method::{Block, Inputs, Source};
+use crate::methods::common::kernels;
+use crate::methods::common::pieces::{PIECE, view};
+use crate::methods::common::random::Draws;
+
+/// The bins span this many powers of two below the row's greatest magnitude; what is smaller is
+/// in the last one. (The difference of two bf16 numbers of equal exponent has no more than 8.)
+const OCTAVES: u32 = 16;
+
+/// At most 2^7 bins a power of two: as fine as bf16, 8 KiB of counters.
+const FINEST: u32 = 7;
+
+/// The mantissa bits of an `f32`.
+const MANTISSA: u32 = 23;
+
+/// How the rows of a tensor lie: `len` elements, `stride` apart, and so `stride` rows intertwined
+/// in each group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rows {
+    len: usize,
+    stride: usize,
+}
+
+impl Rows {
+    pub(super) fn of_shape(shape: &[usize]) -> Self {
+        match shape {
+            [] => Self { len: 1, stride: 1 },
+            [len] => Self {
+                len: *len,
+                stride: 1,
+            },
+            [_, len, rest @ ..] => Self {
+                len: *len,
+                stride: rest.iter().product(),
+            },
+        }
+    }
+
+    fn group(&self) -> usize {
+        (self.len * self.stride).max(1)
+    }
+
+    /// Pieces in which few rows are cut.
+    pub(super) fn piece(&self) -> usize {
+        match self.group() {
+            group if group <= PIECE => PIECE / group * group,
+            group => group,
+        }
+    }
+}
+
+/// The masks of one model.
+pub(super) struct Ranked<'a> {
+    model: &'a dyn Source,
+    base: Option<&'a dyn Source>,
+    rows: Rows,
+    draws: Draws,
+    low: f32,
+    spread: f32,
+}
+
+/// Memory that is used again from row to row.
+#[derive(Default)]
+pub(super) struct RankScratch {
+    model: Vec<f32>,
+    base: Vec<f32>,
+    keys: Vec<u32>,
+    row: Vec<u32>,
+    row_draws: Vec<u32>,
+    row_mask: Vec<u8>,
+    draws: Vec<u32>,
+    need: Vec<i32>,
+    candidates: Vec<u32>,
+    histogram: Histogram,
+}
+
+impl<'a> Ranked<'a> {
+    pub(super) fn new(
+        inputs: &Inputs<'a>,
+        model: usize,
+        rows: Rows,
+        draws: Draws,
+        density: f64,
+        epsilon: f64,
+    ) -> Self {
+        Self {
+            model: inputs.models[model],
+            base: inputs.base,
+            rows,
+            draws,
+            low: (density - epsilon) as f32,
+            spread: (2.0 * epsilon) as f32,
+        }
+    }
+
+    /// Writes one where an element of the block's part is kept, zero elsewhere.
+    pub(super) fn mask(
+        &self,
+        block: &Block<'_>,
+        i: usize,
+        part: Range<usize>,
+        scratch: &mut RankScratch,
+        mask: &mut [u8],
+    ) {
+        let group = self.rows.group();
+        let mut at = part.start;
+        while at < part.end {
+            let first = (block.start + at) / group * group;
+            let end = part.end.min(first + group - block.start);
+            let mask = &mut mask[at - part.start..end - part.start];
+            // The group's keys, from the block if it lies within.
+            scratch.keys.resize(group, 0);
+            if first >= block.start && first + group <= block.start + block.len() {
+                let group = first - block.start..first - block.start + group;
+                let base = &block.base.unwrap_or_default()[group.clone()];
+                kernels::difference_keys(&block.models[i][group], base, &mut scratch.keys);
+            } else if let Some(base) = self.base {
+                let model = view(self.model, first, group, &mut scratch.model);
+                let base = view(base, first, group, &mut scratch.base);
+                kernels::difference_keys(model, base, &mut scratch.keys);
+            }
+            let keys = std::mem::take(&mut scratch.keys);
+            let within = block.start + at - first..block.start + end - first;
+            if self.rows.stride == 1 {
+                self.mask_row(&keys, within, first, scratch, mask);
+            } else {
+                self.mask_group(&keys, within, first, scratch, mask);
+            }
+            scratch.keys = keys;
+            at = end;
+        }
+    }
+
+    /// The mask for a part of a row of these keys, whose first element is `first`.
+    fn mask_row(
+        &self,
+        keys: &[u32],
+        part: Range<usize>,
+        first: usize,
+        scratch: &mut RankScratch,
+        mask: &mut [u8],
+    ) {
+        let mut draws = std::mem::take(&mut scratch.draws);
+        draws.resize(part.len(), 0);
+        self.draws.fill(first + part.start, &mut draws);
+        self.decide(keys, part, &draws, scratch, mask);
+        scratch.draws = draws;
+    }
+
+    /// The mask for a part of a group of rows that are intertwined.
+    fn mask_group(
+        &self,
+        keys: &[u32],
+        part: Range<usize>,
+        first: usize,
+        scratch: &mut RankScratch,
+        mask: &mut [u8],
+    ) {
+        let Rows { len, stride } = self.rows;
+        let mut draws = std::mem::take(&mut scratch.draws);
+        draws.resize(keys.len(), 0);
+        self.draws.fill(first, &mut draws);
+        let mut row = std::mem::take(&mut scratch.row);
+        let mut row_draws = std::mem::take(&mut scratch.row_draws);
+        let mut row_mask = std::mem::take(&mut scratch.row_mask);
+        row_mask.resize(len, 0);
+        for r in 0..stride {
+            row.clear();
+            row.extend(keys[r..].iter().step_by(stride));
+            row_draws.clear();
+            row_draws.extend(draws[r..].iter().step_by(stride));
+            self.decide(&row, 0..len, &row_draws, scratch, &mut row_mask);
+            for (j, kept) in row_mask.iter().enumerate() {
+                let element = j * stride + r;
+                if part.contains(&element) {
+                    mask[element - part.start] = *kept;
+                }
+            }
+        }
+        scratch.draws = draws;
+        (scratch.row, scratch.row_draws, scratch.row_mask) = (row, row_draws, row_mask);
+    }
+
+    /// Which elements of a part of a row are kept, given the row's keys and the part's draws.
+    fn decide(
+        &self,
+        keys: &[u32],
+        part: Range<usize>,
+        draws: &[u32],
+        scratch: &mut RankScratch,
+        mask: &mut [u8],
+    ) {
+        let last = keys.len() - 1;
+        scratch.need.resize(draws.len(), 0);
+        needed_ranks(draws, self.low, self.spread, last, &mut scratch.need, mask);
+        scratch.candidates.resize(draws.len(), 0);
+        let n = candidates(&scratch.need, last as i32, &mut scratch.candidates);
+        scratch.histogram.count(keys);
+        for &i in &scratch.candidates[..n] {
+            let i = i as usize;
+            let element = part.start + i;
+            let need = scratch.need[i] as u32;
+            mask[i] = u8::from(scratch.histogram.has_rank(keys, element, need));
+        }
+    }
+}
+
+/// For each draw, the least rank with which it is kept; the mask of those that any rank will do.
+///
+/// In a row of one element, the rank counts as half-way.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn needed_ranks(
+    draws: &[u32],
+    low: f32,
+    spread: f32,
+    last: usize,
+    need: &mut [i32],
+    mask: &mut [u8],
+) {
+    const UNIT: f32 = 1.0 / 4_294_967_296.0;
+    let per_rank = last as f32 / spread;
+    let low = if last == 0 { low + 0.5 * spread } else { low };
+    let outs = need.iter_mut().zip(mask);
+    for ((need, mask), draw) in outs.zip(draws) {
+        let above = *draw as f32 * UNIT - low;
+        // Beyond any rank if there is but one.
+        let factor = if last == 0 { f32::MAX } else { per_rank };
+        *need = (above * factor).floor().clamp(-1.0, 2e9) as i32 + 1;
+        *mask = u8::from(*need <= 0);
+    }
+}
+
+/// The places of the draws for which the rank decides.
+fn candidates(need: &[i32], last: i32, out: &mut [u32]) -> usize {
+    let mut n = 0;
+    for (i, need) in need.iter().enumerate() {
+        out[n] = i as u32;
+        n += usize::from(*need > 0 && *need <= last);
+    }
+    n
+}
+
+/// The magnitudes of a row in bins.
+#[derive(Default)]
+struct Histogram {
+    /// The rank at which each bin starts, and the row's length at the end.
+    starts: Vec<u32>,
+    shift: u32,
+    offset: u32,
+    /// Bins whose elements have been ranked one by one.
+    resolved: Vec<bool>,
+    ranks: Vec<u32>,
+    members: Vec<u64>,
+}
+
+impl Histogram {
+    fn count(&mut self, keys: &[u32]) {
+        let n = keys.len();
+        // About two elements a bin, if all were in the upper octaves.
+        let finest = (n as u32).checked_ilog2().unwrap_or(0);
+        let bits = finest.saturating_sub(OCTAVES.ilog2() + 1).min(FINEST);
+        let bins = OCTAVES << bits;
+        self.shift = MANTISSA - bits;
+        let greatest = keys.iter().copied().max().unwrap_or(0);
+        self.offset = (greatest >> self.shift).saturating_sub(bins - 1);
+        self.starts.clear();
+        self.starts.resize(bins as usize + 1, 0);
+        self.resolved.clear();
+        self.resolved.resize(bins as usize, false);
+        for key in keys {
+            let bin = (key >> self.shift).saturating_sub(self.offset);
+            self.starts[bin as usize + 1] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut self.starts {
+            sum += *start;
+            *start = sum;
+        }
+    }
+
+    fn bin(&self, key: u32) -> usize {
+        (key >> self.shift).saturating_sub(self.offset) as usize
+    }
+
+    /// Whether the element's rank is `need` at least.
+    fn has_rank(&mut self, keys: &[u32], element: usize, need: u32) -> bool {
+        let bin = self.bin(keys[element]);
+        if self.starts[bin] >= need {
+            return true;
+        }
+        // A difference of zero is zero, kept or not.
+        if self.starts[bin + 1] <= need || keys[element] == 0 {
+            return false;
+        }
+        if !self.resolved[bin] {
+            self.resolve(keys, bin);
+        }
+        self.ranks[element] >= need
+    }
+
+    #[cold]
+    fn resolve(&mut self, keys: &[u32], bin: usize) {
+        let mut members = std::mem::take(&mut self.members);
+        members.clear();
+        for (i, key) in keys.iter().enumerate() {
+            if self.bin(*key) == bin {
+                members.push(u64::from(*key) << 32 | i as u64);
+            }
+        }
+        members.sort_unstable();
+        self.ranks.resize(keys.len(), 0);
+        for (rank, member) in (self.starts[bin]..).zip(&members) {
+            self.ranks[*member as u32 as usize] = rank;
+        }
+        self.resolved[bin] = true;
+        self.members = members;
+    }
+}
