@@ -24,6 +24,8 @@ pub struct Tensors {
     pub shape: Vec<usize>,
     pub base: Vec<f32>,
     pub models: Vec<Vec<f32>>,
+    /// Whether methods that could do without the base get it.
+    pub optional_base: bool,
 }
 
 impl Tensors {
@@ -50,12 +52,18 @@ impl Tensors {
             shape: shape.to_vec(),
             base,
             models,
+            optional_base: true,
         }
     }
 
     /// As inputs of a method, with the base where the method can use one.
     pub fn with<T>(&self, method: &dyn Method, work: impl FnOnce(&Inputs<'_>) -> T) -> T {
-        let base = (method.spec().base != Base::Unused).then_some(&self.base);
+        let use_base = match method.spec().base {
+            Base::Required => true,
+            Base::Optional => self.optional_base,
+            Base::Unused => false,
+        };
+        let base = use_base.then_some(&self.base);
         work(&Inputs {
             name: "layer.weight",
             shape: &self.shape,
