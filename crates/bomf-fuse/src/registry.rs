@@ -3,13 +3,15 @@
 use crate::error::{FuseError, Result};
 use crate::method::Method;
 use crate::methods::{
-    karcher, linear, model_stock, multislerp, nearswap, passthrough, slerp, task_vectors,
+    arcee_fusion, karcher, linear, model_stock, multislerp, nearswap, nuslerp, passthrough, ram,
+    sce, slerp, task_vectors,
 };
 
 /// All methods, in the order of the documentation.
 static METHODS: &[&dyn Method] = &[
     &linear::Linear,
     &slerp::Slerp,
+    &nuslerp::NuSlerp,
     &multislerp::MultiSlerp,
     &karcher::Karcher,
     &task_vectors::TASK_ARITHMETIC,
@@ -20,8 +22,12 @@ static METHODS: &[&dyn Method] = &[
     &task_vectors::DELLA,
     &task_vectors::BREADCRUMBS,
     &task_vectors::BREADCRUMBS_TIES,
+    &sce::Sce,
+    &ram::RAM,
+    &ram::RAM_PLUS,
     &model_stock::ModelStock,
     &nearswap::NearSwap,
+    &arcee_fusion::ArceeFusion,
     &passthrough::Passthrough,
 ];
 

@@ -13,6 +13,7 @@
 
 mod common;
 
+pub mod arcee_fusion;
 pub mod ema;
 pub mod greedy_soup;
 pub mod karcher;
@@ -20,7 +21,10 @@ pub mod linear;
 pub mod model_stock;
 pub mod multislerp;
 pub mod nearswap;
+pub mod nuslerp;
 pub mod passthrough;
+pub mod ram;
+pub mod sce;
 pub mod slerp;
 pub mod swa;
 pub mod task_vectors;

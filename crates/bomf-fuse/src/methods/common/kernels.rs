@@ -39,6 +39,14 @@ pub(crate) fn keep_drawn(draws: &[u32], bound: u32, x: &mut [f32]) {
     }
 }
 
+/// Multiplies by one where the key is `least` or more, by zero elsewhere.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+pub(crate) fn keep_keyed(keys: &[u32], least: u32, x: &mut [f32]) {
+    for (x, key) in x.iter_mut().zip(keys) {
+        *x *= if *key >= least { 1.0 } else { 0.0 };
+    }
+}
+
 /// Multiplies by one where the mask is not zero, by zero elsewhere.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 pub(crate) fn keep_masked(mask: &[u8], x: &mut [f32]) {

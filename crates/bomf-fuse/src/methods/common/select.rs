@@ -86,7 +86,6 @@ pub(crate) struct Wanted {
 
 /// Finds all wanted cuts, which are sorted by their streams, in the same passes.
 pub(crate) fn cuts(inputs: &Inputs<'_>, keys: &impl Keys, wanted: &[Wanted]) -> Vec<Cut> {
-    debug_assert!(wanted.is_sorted_by_key(|w| w.stream));
     let len = inputs.len();
     let mut found = vec![Cut::NONE; wanted.len()];
     let mut searches = Vec::new();
@@ -97,29 +96,51 @@ pub(crate) fn cuts(inputs: &Inputs<'_>, keys: &impl Keys, wanted: &[Wanted]) -> 
             _ => searches.push(Search::new(place, wanted)),
         }
     }
-    if len > SAMPLED_FROM {
+    let mut ties = Vec::new();
+    for tie in search(inputs, keys, searches) {
+        found[tie.place] = Cut {
+            key: tie.key,
+            before: usize::MAX,
+        };
+        // Elements of key zero are differences of zero: it makes no difference which are in.
+        if tie.wanted < tie.present && tie.key > 0 {
+            ties.push(tie);
+        }
+    }
+    for (place, before) in last_of_ties(inputs, keys, &ties) {
+        found[place].before = before;
+    }
+    found
+}
+
+/// The keys at wanted ranks, counted from one: of rank 1 the greatest. No rank exceeds the number
+/// of elements, and none is zero.
+pub(crate) fn keys_at(inputs: &Inputs<'_>, keys: &impl Keys, wanted: &[Wanted]) -> Vec<u32> {
+    let searches = wanted.iter().enumerate();
+    let searches = searches.map(|(place, wanted)| Search::new(place, *wanted));
+    let mut found = vec![0; wanted.len()];
+    for tie in search(inputs, keys, searches.collect()) {
+        found[tie.place] = tie.key;
+    }
+    found
+}
+
+/// Brings all searches to their end.
+fn search(inputs: &Inputs<'_>, keys: &impl Keys, mut searches: Vec<Search>) -> Vec<Tie> {
+    debug_assert!(searches.is_sorted_by_key(|search| search.stream));
+    if inputs.len() > SAMPLED_FROM {
         guess(inputs, keys, &mut searches);
     }
-    let mut ties = Vec::new();
+    let mut found = Vec::with_capacity(searches.len());
     while !searches.is_empty() {
         count_pass(inputs, keys, &mut searches);
         searches.retain_mut(|search| match search.narrow() {
             Some(tie) => {
-                found[tie.place] = Cut {
-                    key: tie.key,
-                    before: usize::MAX,
-                };
-                // Elements of key zero are differences of zero: it makes no difference which are in.
-                if tie.wanted < tie.present && tie.key > 0 {
-                    ties.push(tie);
-                }
+                found.push(tie);
                 false
             }
             None => true,
         });
-    }
-    for (place, before) in last_of_ties(inputs, keys, &ties) {
-        found[place].before = before;
     }
     found
 }

@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use super::consensus;
 use super::ranked::Rows;
 use super::sparsify::{Kept, RUN, Scratch};
 use crate::method::{Block, Fuser, Params};
-use crate::methods::common::kernels;
+use crate::methods::common::{consensus, kernels};
 
 /// A sum of weights below this is none (without consensus). As in mergekit.
 const NO_WEIGHT: f32 = 1e-8;

@@ -33,7 +33,6 @@
 //! zero, but NaN and infinity are NaN. An element that is zero has no sign and never agrees; a
 //! weighted sum of zero counts as positive.
 
-mod consensus;
 mod fuser;
 mod ranked;
 mod sparsify;

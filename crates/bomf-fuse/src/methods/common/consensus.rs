@@ -7,7 +7,7 @@ use multiversion::multiversion;
 /// A total of zero counts as positive. An element that is zero or NaN does not agree; a NaN is
 /// added all the same, so that it is seen in the output.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-pub(super) fn add_agreeing(
+pub(crate) fn add_agreeing(
     weight: f32,
     d: &[f32],
     total: &[f32],
@@ -26,7 +26,7 @@ pub(super) fn add_agreeing(
 
 /// Divides by the divisor, by one where that is zero.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-pub(super) fn divide(divisor: &[f32], mixed: &mut [f32]) {
+pub(crate) fn divide(divisor: &[f32], mixed: &mut [f32]) {
     for (mixed, divisor) in mixed.iter_mut().zip(divisor) {
         *mixed /= if *divisor == 0.0 { 1.0 } else { *divisor };
     }
@@ -34,7 +34,7 @@ pub(super) fn divide(divisor: &[f32], mixed: &mut [f32]) {
 
 /// `base + lambda mixed`.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-pub(super) fn apply(lambda: f32, base: &[f32], mixed: &mut [f32]) {
+pub(crate) fn apply(lambda: f32, base: &[f32], mixed: &mut [f32]) {
     for (mixed, base) in mixed.iter_mut().zip(base) {
         *mixed = base + *mixed * lambda;
     }
