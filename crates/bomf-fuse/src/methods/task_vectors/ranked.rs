@@ -8,7 +8,7 @@
 //! `density - epsilon` any will do, above `density + epsilon` none; only the share `2 epsilon` in
 //! between must be looked at. A histogram of the row's magnitudes, in bins of equal ratio, bounds
 //! each rank from both sides, which decides nearly all of those; where it does not, the elements
-//! of that one bin are sorted, and their ranks are exact too.
+//! of that one bin are sorted, so that all ranks are exact.
 //!
 //! Rows lie along the second axis (along the first of a vector), as in mergekit.
 
@@ -87,7 +87,7 @@ pub(super) struct RankScratch {
     row_draws: Vec<u32>,
     row_mask: Vec<u8>,
     draws: Vec<u32>,
-    need: Vec<i32>,
+    need: Vec<f32>,
     candidates: Vec<u32>,
     histogram: Histogram,
 }
@@ -208,17 +208,18 @@ impl<'a> Ranked<'a> {
         scratch: &mut RankScratch,
         mask: &mut [u8],
     ) {
-        let last = keys.len() - 1;
-        scratch.need.resize(draws.len(), 0);
+        let last = (keys.len() - 1) as f32;
+        scratch.need.resize(draws.len(), 0.0);
         needed_ranks(draws, self.low, self.spread, last, &mut scratch.need, mask);
         scratch.candidates.resize(draws.len(), 0);
-        let n = candidates(&scratch.need, last as i32, &mut scratch.candidates);
-        scratch.histogram.count(keys);
-        for &i in &scratch.candidates[..n] {
+        let n = candidates(&scratch.need, last, &mut scratch.candidates);
+        let (histogram, need) = (&mut scratch.histogram, &scratch.need);
+        histogram.count(keys);
+        let candidates = &mut scratch.candidates[..n];
+        let n = histogram.decide_by_bins(keys, part.start, need, candidates, mask);
+        for &i in &candidates[..n] {
             let i = i as usize;
-            let element = part.start + i;
-            let need = scratch.need[i] as u32;
-            mask[i] = u8::from(scratch.histogram.has_rank(keys, element, need));
+            mask[i] = u8::from(histogram.rank(keys, part.start + i) as f32 >= need[i]);
         }
     }
 }
@@ -231,44 +232,50 @@ fn needed_ranks(
     draws: &[u32],
     low: f32,
     spread: f32,
-    last: usize,
-    need: &mut [i32],
+    last: f32,
+    need: &mut [f32],
     mask: &mut [u8],
 ) {
     const UNIT: f32 = 1.0 / 4_294_967_296.0;
-    let per_rank = last as f32 / spread;
-    let low = if last == 0 { low + 0.5 * spread } else { low };
-    let outs = need.iter_mut().zip(mask);
-    for ((need, mask), draw) in outs.zip(draws) {
-        let above = *draw as f32 * UNIT - low;
-        // Beyond any rank if there is but one.
-        let factor = if last == 0 { f32::MAX } else { per_rank };
-        *need = (above * factor).floor().clamp(-1.0, 2e9) as i32 + 1;
-        *mask = u8::from(*need <= 0);
+    // One element is kept or not, whatever its rank.
+    let (low, per_rank) = match last {
+        0.0 => (low + 0.5 * spread, f32::MAX),
+        _ => (low, last / spread),
+    };
+    for (need, draw) in need.iter_mut().zip(draws) {
+        *need = ((*draw as f32 * UNIT - low) * per_rank).floor() + 1.0;
+    }
+    for (mask, need) in mask.iter_mut().zip(need) {
+        *mask = u8::from(*need <= 0.0);
     }
 }
 
 /// The places of the draws for which the rank decides.
-fn candidates(need: &[i32], last: i32, out: &mut [u32]) -> usize {
+fn candidates(need: &[f32], last: f32, out: &mut [u32]) -> usize {
     let mut n = 0;
     for (i, need) in need.iter().enumerate() {
         out[n] = i as u32;
-        n += usize::from(*need > 0 && *need <= last);
+        n += usize::from((*need > 0.0) & (*need <= last));
     }
     n
 }
 
-/// The magnitudes of a row in bins.
+/// The magnitudes of a row in bins, and exact ranks where they are asked for.
 #[derive(Default)]
 struct Histogram {
+    /// Each element's bin.
+    bins: Vec<u16>,
     /// The rank at which each bin starts, and the row's length at the end.
     starts: Vec<u32>,
-    shift: u32,
-    offset: u32,
-    /// Bins whose elements have been ranked one by one.
+    /// Counters of every other element, so that equal neighbours do not wait for each other.
+    others: Vec<u32>,
+    /// The elements bin by bin, once they are asked for.
+    order: Vec<u32>,
+    /// Where each bin's next element goes.
+    next: Vec<u32>,
+    /// Bins whose elements have their ranks.
     resolved: Vec<bool>,
     ranks: Vec<u32>,
-    members: Vec<u64>,
 }
 
 impl Histogram {
@@ -277,60 +284,101 @@ impl Histogram {
         // About two elements a bin, if all were in the upper octaves.
         let finest = (n as u32).checked_ilog2().unwrap_or(0);
         let bits = finest.saturating_sub(OCTAVES.ilog2() + 1).min(FINEST);
-        let bins = OCTAVES << bits;
-        self.shift = MANTISSA - bits;
+        let bins = (OCTAVES << bits) as usize;
+        let shift = MANTISSA - bits;
         let greatest = keys.iter().copied().max().unwrap_or(0);
-        self.offset = (greatest >> self.shift).saturating_sub(bins - 1);
-        self.starts.clear();
-        self.starts.resize(bins as usize + 1, 0);
+        let offset = (greatest >> shift).saturating_sub(bins as u32 - 1);
+        self.bins.resize(n, 0);
+        bins_of(keys, shift, offset, &mut self.bins);
+        for counters in [&mut self.starts, &mut self.others] {
+            counters.clear();
+            counters.resize(bins + 1, 0);
+        }
+        self.order.clear();
         self.resolved.clear();
-        self.resolved.resize(bins as usize, false);
-        for key in keys {
-            let bin = (key >> self.shift).saturating_sub(self.offset);
-            self.starts[bin as usize + 1] += 1;
+        self.resolved.resize(bins, false);
+        let (pairs, last) = self.bins.as_chunks::<2>();
+        for [a, b] in pairs {
+            self.starts[*a as usize + 1] += 1;
+            self.others[*b as usize + 1] += 1;
+        }
+        for a in last {
+            self.starts[*a as usize + 1] += 1;
         }
         let mut sum = 0;
-        for start in &mut self.starts {
-            sum += *start;
+        for (start, others) in self.starts.iter_mut().zip(&self.others) {
+            sum += *start + others;
             *start = sum;
         }
     }
 
-    fn bin(&self, key: u32) -> usize {
-        (key >> self.shift).saturating_sub(self.offset) as usize
+    /// Decides on candidates by what their bins say of their ranks, and moves those that are left
+    /// to the front; how many there are.
+    fn decide_by_bins(
+        &self,
+        keys: &[u32],
+        offset: usize,
+        need: &[f32],
+        candidates: &mut [u32],
+        mask: &mut [u8],
+    ) -> usize {
+        let mut left = 0;
+        for j in 0..candidates.len() {
+            let i = candidates[j] as usize;
+            let bin = self.bins[offset + i] as usize;
+            let kept = self.starts[bin] as f32 >= need[i];
+            let dropped = self.starts[bin + 1] as f32 <= need[i];
+            mask[i] = u8::from(kept);
+            candidates[left] = i as u32;
+            // A difference of zero is zero, kept or not.
+            left += usize::from(!kept & !dropped & (keys[offset + i] != 0));
+        }
+        left
     }
 
-    /// Whether the element's rank is `need` at least.
-    fn has_rank(&mut self, keys: &[u32], element: usize, need: u32) -> bool {
-        let bin = self.bin(keys[element]);
-        if self.starts[bin] >= need {
-            return true;
-        }
-        // A difference of zero is zero, kept or not.
-        if self.starts[bin + 1] <= need || keys[element] == 0 {
-            return false;
-        }
+    /// The element's rank.
+    fn rank(&mut self, keys: &[u32], element: usize) -> u32 {
+        let bin = self.bins[element] as usize;
         if !self.resolved[bin] {
             self.resolve(keys, bin);
         }
-        self.ranks[element] >= need
+        self.ranks[element]
     }
 
-    #[cold]
+    /// Ranks the elements of a bin.
     fn resolve(&mut self, keys: &[u32], bin: usize) {
-        let mut members = std::mem::take(&mut self.members);
-        members.clear();
-        for (i, key) in keys.iter().enumerate() {
-            if self.bin(*key) == bin {
-                members.push(u64::from(*key) << 32 | i as u64);
-            }
+        if self.order.is_empty() {
+            self.sort_into_bins();
         }
-        members.sort_unstable();
-        self.ranks.resize(keys.len(), 0);
-        for (rank, member) in (self.starts[bin]..).zip(&members) {
-            self.ranks[*member as u32 as usize] = rank;
+        let first = self.starts[bin];
+        let members = &mut self.order[first as usize..self.starts[bin + 1] as usize];
+        let key = |element: &u32| keys[*element as usize];
+        // They are in the order of their numbers already.
+        if !members.is_sorted_by_key(key) {
+            members.sort_by_key(key);
+        }
+        for (rank, element) in (first..).zip(members) {
+            self.ranks[*element as usize] = rank;
         }
         self.resolved[bin] = true;
-        self.members = members;
+    }
+
+    fn sort_into_bins(&mut self) {
+        let n = self.bins.len();
+        self.order.resize(n, 0);
+        self.ranks.resize(n, 0);
+        self.next.clone_from(&self.starts);
+        for (i, bin) in self.bins.iter().enumerate() {
+            let next = &mut self.next[*bin as usize];
+            self.order[*next as usize] = i as u32;
+            *next += 1;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn bins_of(keys: &[u32], shift: u32, offset: u32, bins: &mut [u16]) {
+    for (bin, key) in bins.iter_mut().zip(keys) {
+        *bin = (key >> shift).saturating_sub(offset) as u16;
     }
 }
