@@ -1,14 +1,16 @@
 //! DELLA's masks: elements drawn with a probability that grows with their rank in the row.
 //!
-//! In a row of n elements, the one of rank r by magnitude (from 0, the smallest; equal ones by
-//! element number) is kept with probability `density - epsilon + 2 epsilon r / (n - 1)`; in a row
-//! of one, with `density`. (The paper draws what is *dropped*, and its ranks run the other way.)
+//! In a row of n elements, one of rank r by magnitude (from 0, the smallest; equal ones share the
+//! mean of their ranks) is kept with probability `density - epsilon + 2 epsilon r / (n - 1)`; in a
+//! row of one, with `density`. (The paper draws what is *dropped*, and its ranks run the other
+//! way.)
 //!
-//! No row is sorted. The element's draw u already says which rank it needs: below
+//! No row is sorted. The draw u of an element already says which rank it needs: below
 //! `density - epsilon` any will do, above `density + epsilon` none; only the share `2 epsilon` in
 //! between must be looked at. A histogram of the row's magnitudes, in bins of equal ratio, bounds
-//! each rank from both sides, which decides nearly all of those; where it does not, the elements
-//! of that one bin are sorted, so that all ranks are exact.
+//! each rank from both sides, which decides nearly all of those; the few that are left are counted
+//! out. Differences of bf16 numbers have so few digits that most bins hold equal magnitudes, many of
+//! them: then the bin alone gives the rank.
 //!
 //! Rows lie along the second axis (along the first of a vector), as in mergekit.
 
@@ -27,6 +29,12 @@ const OCTAVES: u32 = 16;
 
 /// At most 2^7 bins a power of two: as fine as bf16, 8 KiB of counters.
 const FINEST: u32 = 7;
+
+/// If more elements of a row than this are left, it is worth a look which bins hold equal elements.
+const MANY: usize = 16;
+
+/// Ranks of up to this many elements of a row are counted out; for more, the row is sorted.
+const COUNTED_OUT: usize = 64;
 
 /// The mantissa bits of an `f32`.
 const MANTISSA: u32 = 23;
@@ -83,13 +91,13 @@ pub(super) struct RankScratch {
     model: Vec<f32>,
     base: Vec<f32>,
     keys: Vec<u32>,
-    row: Vec<u32>,
-    row_draws: Vec<u32>,
-    row_mask: Vec<u8>,
     draws: Vec<u32>,
+    /// One row of several that are intertwined: its keys, draws and mask.
+    row: (Vec<u32>, Vec<u32>, Vec<u8>),
     need: Vec<f32>,
     candidates: Vec<u32>,
     histogram: Histogram,
+    sorted: Vec<u32>,
 }
 
 impl<'a> Ranked<'a> {
@@ -178,9 +186,7 @@ impl<'a> Ranked<'a> {
         let mut draws = std::mem::take(&mut scratch.draws);
         draws.resize(keys.len(), 0);
         self.draws.fill(first, &mut draws);
-        let mut row = std::mem::take(&mut scratch.row);
-        let mut row_draws = std::mem::take(&mut scratch.row_draws);
-        let mut row_mask = std::mem::take(&mut scratch.row_mask);
+        let (mut row, mut row_draws, mut row_mask) = std::mem::take(&mut scratch.row);
         row_mask.resize(len, 0);
         for r in 0..stride {
             row.clear();
@@ -196,7 +202,7 @@ impl<'a> Ranked<'a> {
             }
         }
         scratch.draws = draws;
-        (scratch.row, scratch.row_draws, scratch.row_mask) = (row, row_draws, row_mask);
+        scratch.row = (row, row_draws, row_mask);
     }
 
     /// Which elements of a part of a row are kept, given the row's keys and the part's draws.
@@ -209,24 +215,47 @@ impl<'a> Ranked<'a> {
         mask: &mut [u8],
     ) {
         let last = (keys.len() - 1) as f32;
-        scratch.need.resize(draws.len(), 0.0);
-        needed_ranks(draws, self.low, self.spread, last, &mut scratch.need, mask);
-        scratch.candidates.resize(draws.len(), 0);
-        let n = candidates(&scratch.need, last, &mut scratch.candidates);
-        let (histogram, need) = (&mut scratch.histogram, &scratch.need);
+        let RankScratch {
+            need,
+            candidates,
+            histogram,
+            sorted,
+            ..
+        } = scratch;
+        need.resize(draws.len(), 0.0);
+        needed_ranks(draws, self.low, self.spread, last, need, mask);
+        candidates.resize(draws.len(), 0);
+        let n = undecided(need, last, candidates);
+        let candidates = &mut candidates[..n];
         histogram.count(keys);
-        let candidates = &mut scratch.candidates[..n];
-        let n = histogram.decide_by_bins(keys, part.start, need, candidates, mask);
-        for &i in &candidates[..n] {
-            let i = i as usize;
-            mask[i] = u8::from(histogram.rank(keys, part.start + i) as f32 >= need[i]);
+        let mut left = histogram.decide(keys, part.start, need, candidates, mask);
+        if left > MANY {
+            let candidates = &mut candidates[..left];
+            left = histogram.decide_equal(keys, part.start, need, candidates, mask);
+        }
+        let candidates = &candidates[..left];
+        if left > COUNTED_OUT {
+            sorted.clear();
+            sorted.extend_from_slice(keys);
+            sorted.sort_unstable();
+        }
+        for &i in candidates {
+            let key = keys[part.start + i as usize];
+            let (less, equal) = if left > COUNTED_OUT {
+                let less = sorted.partition_point(|k| *k < key);
+                (less, sorted[less..].partition_point(|k| *k == key))
+            } else {
+                less_and_equal(keys, key)
+            };
+            let rank = less as f32 + 0.5 * (equal - 1) as f32;
+            mask[i as usize] = u8::from(rank > need[i as usize]);
         }
     }
 }
 
-/// For each draw, the least rank with which it is kept; the mask of those that any rank will do.
+/// For each draw, the rank that must be exceeded; the mask of those that any rank exceeds.
 ///
-/// In a row of one element, the rank counts as half-way.
+/// A row of one element is kept with the mean probability.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn needed_ranks(
     draws: &[u32],
@@ -237,30 +266,40 @@ fn needed_ranks(
     mask: &mut [u8],
 ) {
     const UNIT: f32 = 1.0 / 4_294_967_296.0;
-    // One element is kept or not, whatever its rank.
     let (low, per_rank) = match last {
         0.0 => (low + 0.5 * spread, f32::MAX),
         _ => (low, last / spread),
     };
     for (need, draw) in need.iter_mut().zip(draws) {
-        *need = ((*draw as f32 * UNIT - low) * per_rank).floor() + 1.0;
+        *need = (*draw as f32 * UNIT - low) * per_rank;
     }
     for (mask, need) in mask.iter_mut().zip(need) {
-        *mask = u8::from(*need <= 0.0);
+        *mask = u8::from(*need < 0.0);
     }
 }
 
 /// The places of the draws for which the rank decides.
-fn candidates(need: &[f32], last: f32, out: &mut [u32]) -> usize {
+fn undecided(need: &[f32], last: f32, out: &mut [u32]) -> usize {
     let mut n = 0;
     for (i, need) in need.iter().enumerate() {
         out[n] = i as u32;
-        n += usize::from((*need > 0.0) & (*need <= last));
+        n += usize::from((*need >= 0.0) & (*need < last));
     }
     n
 }
 
-/// The magnitudes of a row in bins, and exact ranks where they are asked for.
+/// How many keys are less than one, and how many equal.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn less_and_equal(keys: &[u32], key: u32) -> (usize, usize) {
+    let (mut less, mut equal) = (0u32, 0u32);
+    for k in keys {
+        less += u32::from(*k < key);
+        equal += u32::from(*k == key);
+    }
+    (less as usize, equal as usize)
+}
+
+/// The magnitudes of a row in bins.
 #[derive(Default)]
 struct Histogram {
     /// Each element's bin.
@@ -269,41 +308,37 @@ struct Histogram {
     starts: Vec<u32>,
     /// Counters of every other element, so that equal neighbours do not wait for each other.
     others: Vec<u32>,
-    /// The elements bin by bin, once they are asked for.
-    order: Vec<u32>,
-    /// Where each bin's next element goes.
-    next: Vec<u32>,
-    /// Bins whose elements have their ranks.
-    resolved: Vec<bool>,
-    ranks: Vec<u32>,
+    /// The key's bits that do not show in its bin.
+    hidden: u32,
+    /// Bins whose elements may differ.
+    mixed: Vec<u8>,
 }
 
 impl Histogram {
     fn count(&mut self, keys: &[u32]) {
         let n = keys.len();
-        // About two elements a bin, if all were in the upper octaves.
+        // Up to four bins an element, if all were in the upper octaves.
         let finest = (n as u32).checked_ilog2().unwrap_or(0);
-        let bits = finest.saturating_sub(OCTAVES.ilog2() + 1).min(FINEST);
+        let bits = (finest + 2).saturating_sub(OCTAVES.ilog2()).min(FINEST);
         let bins = (OCTAVES << bits) as usize;
         let shift = MANTISSA - bits;
-        let greatest = keys.iter().copied().max().unwrap_or(0);
+        let greatest = greatest(keys);
         let offset = (greatest >> shift).saturating_sub(bins as u32 - 1);
+        self.hidden = (1 << shift) - 1;
         self.bins.resize(n, 0);
         bins_of(keys, shift, offset, &mut self.bins);
         for counters in [&mut self.starts, &mut self.others] {
             counters.clear();
             counters.resize(bins + 1, 0);
         }
-        self.order.clear();
-        self.resolved.clear();
-        self.resolved.resize(bins, false);
+        let (starts, others) = (&mut self.starts[1..], &mut self.others[1..]);
         let (pairs, last) = self.bins.as_chunks::<2>();
         for [a, b] in pairs {
-            self.starts[*a as usize + 1] += 1;
-            self.others[*b as usize + 1] += 1;
+            starts[*a as usize] += 1;
+            others[*b as usize] += 1;
         }
         for a in last {
-            self.starts[*a as usize + 1] += 1;
+            starts[*a as usize] += 1;
         }
         let mut sum = 0;
         for (start, others) in self.starts.iter_mut().zip(&self.others) {
@@ -314,7 +349,7 @@ impl Histogram {
 
     /// Decides on candidates by what their bins say of their ranks, and moves those that are left
     /// to the front; how many there are.
-    fn decide_by_bins(
+    fn decide(
         &self,
         keys: &[u32],
         offset: usize,
@@ -322,58 +357,54 @@ impl Histogram {
         candidates: &mut [u32],
         mask: &mut [u8],
     ) -> usize {
+        let (keys, bins) = (&keys[offset..], &self.bins[offset..]);
+        let starts = &self.starts[..];
         let mut left = 0;
         for j in 0..candidates.len() {
             let i = candidates[j] as usize;
-            let bin = self.bins[offset + i] as usize;
-            let kept = self.starts[bin] as f32 >= need[i];
-            let dropped = self.starts[bin + 1] as f32 <= need[i];
-            mask[i] = u8::from(kept);
+            let bin = bins[i] as usize;
+            let (least, greatest) = (starts[bin] as f32, (starts[bin + 1] - 1) as f32);
+            mask[i] = u8::from(least > need[i]);
             candidates[left] = i as u32;
             // A difference of zero is zero, kept or not.
-            left += usize::from(!kept & !dropped & (keys[offset + i] != 0));
+            left += usize::from((least <= need[i]) & (greatest > need[i]) & (keys[i] != 0));
         }
         left
     }
 
-    /// The element's rank.
-    fn rank(&mut self, keys: &[u32], element: usize) -> u32 {
-        let bin = self.bins[element] as usize;
-        if !self.resolved[bin] {
-            self.resolve(keys, bin);
+    /// Decides on candidates whose bins hold nothing but their equals, and moves those that are
+    /// left to the front; how many there are.
+    fn decide_equal(
+        &mut self,
+        keys: &[u32],
+        offset: usize,
+        need: &[f32],
+        candidates: &mut [u32],
+        mask: &mut [u8],
+    ) -> usize {
+        self.mixed.clear();
+        self.mixed.resize(self.starts.len(), 0);
+        // The lowest bin holds all that is smaller, too.
+        self.mixed[0] = 1;
+        for (bin, key) in self.bins.iter().zip(keys) {
+            self.mixed[*bin as usize] |= u8::from(key & self.hidden != 0);
         }
-        self.ranks[element]
+        let mut left = 0;
+        for j in 0..candidates.len() {
+            let i = candidates[j] as usize;
+            let bin = self.bins[offset + i] as usize;
+            let ranks = self.starts[bin] + self.starts[bin + 1] - 1;
+            mask[i] = u8::from(0.5 * ranks as f32 > need[i]);
+            candidates[left] = i as u32;
+            left += usize::from(self.mixed[bin] != 0);
+        }
+        left
     }
+}
 
-    /// Ranks the elements of a bin.
-    fn resolve(&mut self, keys: &[u32], bin: usize) {
-        if self.order.is_empty() {
-            self.sort_into_bins();
-        }
-        let first = self.starts[bin];
-        let members = &mut self.order[first as usize..self.starts[bin + 1] as usize];
-        let key = |element: &u32| keys[*element as usize];
-        // They are in the order of their numbers already.
-        if !members.is_sorted_by_key(key) {
-            members.sort_by_key(key);
-        }
-        for (rank, element) in (first..).zip(members) {
-            self.ranks[*element as usize] = rank;
-        }
-        self.resolved[bin] = true;
-    }
-
-    fn sort_into_bins(&mut self) {
-        let n = self.bins.len();
-        self.order.resize(n, 0);
-        self.ranks.resize(n, 0);
-        self.next.clone_from(&self.starts);
-        for (i, bin) in self.bins.iter().enumerate() {
-            let next = &mut self.next[*bin as usize];
-            self.order[*next as usize] = i as u32;
-            *next += 1;
-        }
-    }
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn greatest(keys: &[u32]) -> u32 {
+    keys.iter().copied().fold(0, u32::max)
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
