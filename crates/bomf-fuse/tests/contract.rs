@@ -71,7 +71,15 @@ proptest! {
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     // Several pieces of the passes, and rows that no piece holds whole.
-    for shape in [&[300, 211][..], &[70_001], &[2, 33_000]] {
+    // Groups of rows along the second axis, short and long.
+    let shapes: [&[usize]; 5] = [
+        &[300, 211],
+        &[70_001],
+        &[2, 33_000],
+        &[2, 90, 150],
+        &[2, 300, 230],
+    ];
+    for shape in shapes {
         for method in registry::all() {
             let tensors = Tensors::random(shape, models_for(*method), 8);
             let params = params(*method, tensors.models.len());

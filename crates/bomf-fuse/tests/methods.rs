@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use bomf_fuse::FuseError;
-use bomf_fuse::methods::{greedy_soup, swa, uniform_soup};
+use bomf_fuse::methods::{ema, greedy_soup, swa, uniform_soup};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -35,6 +35,27 @@ fn swa_by_step_takes_what_lies_after_three_quarters_of_the_run() {
     // Nothing so late: the latest one.
     assert_eq!(swa::weights_by_step(&[20, 50, 40], 100), [0.0, 1.0, 0.0]);
     assert_eq!(swa::weights_by_step(&[], 100), [0.0; 0]);
+}
+
+#[test]
+fn ema_weighs_the_latest_most() {
+    assert_eq!(ema::weights(3, 0.5).unwrap(), [0.25, 0.25, 0.5]);
+    assert_eq!(ema::weights(3, 0.0).unwrap(), [0.0, 0.0, 1.0]);
+    assert_eq!(ema::weights(3, 1.0).unwrap(), [1.0, 0.0, 0.0]);
+    assert_eq!(ema::weights(1, 0.9).unwrap(), [1.0]);
+    assert_eq!(ema::weights(0, 0.9).unwrap(), [0.0; 0]);
+    // As the average is usually kept, step by step.
+    let values = [3.0, -1.0, 4.0, 1.5, -9.0];
+    let kept = values[1..]
+        .iter()
+        .fold(values[0], |ema, x| 0.9 * ema + 0.1 * x);
+    let weights = ema::weights(5, 0.9).unwrap();
+    let weighted: f64 = weights.iter().zip(values).map(|(w, x)| w * x).sum();
+    assert!((kept - weighted).abs() < 1e-12);
+    for decay in [-0.1, 1.5, f64::NAN] {
+        let error = ema::weights(2, decay).unwrap_err();
+        assert!(matches!(error, FuseError::InvalidDecay { .. }));
+    }
 }
 
 /// A search in which the score of an average is looked up in a table of sets.
@@ -116,6 +137,7 @@ proptest! {
             soup.weights,
             swa::weights(n),
             uniform_soup::weights(n),
+            ema::weights(n, scores[0]).unwrap(),
             swa::weights_by_step(&(0..n as u64).collect::<Vec<_>>(), n as u64),
         ] {
             prop_assert_eq!(weights.len(), n);

@@ -1,9 +1,9 @@
 //! Exponential moving average over a trajectory.
 //!
-//! From the first member on, `ema <- decay ema + (1 - decay) theta_i`: of n members, the i-th (from
-//! 1) has the weight `(1 - decay) decay^(n - i)`, and the first, where the average starts,
-//! `decay^(n - 1)`. Morales-Brotons, Vogels and Hendrikx, "Exponential moving average of weights in
-//! deep learning: dynamics and benefits", TMLR 2024 (arXiv 2411.18704).
+//! From the first member on, `ema <- decay ema + (1 - decay) theta_i`. So the i-th of n members,
+//! counted from one, has the weight `(1 - decay) decay^(n - i)`, but the first, with which the average
+//! starts, has `decay^(n - 1)`. Morales-Brotons, Vogels and Hendrikx, "Exponential moving average of
+//! weights in deep learning: dynamics and benefits", TMLR 2024 (arXiv 2411.18704).
 
 use crate::error::{FuseError, Result};
 

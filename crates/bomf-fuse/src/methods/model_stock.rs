@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Jang, Yun and Han, "Model Stock: all we need is just a few fine-tuned models", ECCV 2024, arXiv
-//! 2403.19522, equation 8 (n = 2: equation 7). `cos(theta)` is the mean over all pairs of models.
+//! 2403.19522. `cos(theta)` is the mean over all pairs of models.
 
 use multiversion::multiversion;
 

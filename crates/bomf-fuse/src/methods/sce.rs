@@ -4,7 +4,7 @@
 //! alike in all models) with the greatest variance over the models; *calculate* each model's weight,
 //! its share of the sum of squares of what was selected; *erase*, element by element, the models
 //! whose sign is not that of the sum. The rest is averaged by the weights and added to the base.
-//! Wan et al., "FuseChat: knowledge fusion of chat models", arXiv 2408.07990, section 3.3.
+//! Wan et al., "FuseChat: knowledge fusion of chat models", arXiv 2408.07990.
 
 use multiversion::multiversion;
 

@@ -34,6 +34,7 @@
 //! weighted sum of zero counts as positive.
 
 mod fuser;
+mod interpolated;
 mod ranked;
 mod sparsify;
 

@@ -12,12 +12,14 @@
 //! out. Differences of bf16 numbers have so few digits that most bins hold equal magnitudes, many of
 //! them: then the bin alone gives the rank.
 //!
-//! Rows lie along the second axis (along the first of a vector), as in mergekit.
+//! Rows lie along the second axis (along the first of a vector), as in mergekit. Those too long to be
+//! held in memory are left to [`Interpolated`].
 
 use std::ops::Range;
 
 use multiversion::multiversion;
 
+use super::interpolated::Interpolated;
 use crate::method::{Block, Inputs, Source};
 use crate::methods::common::kernels;
 use crate::methods::common::pieces::{PIECE, view};
@@ -25,10 +27,10 @@ use crate::methods::common::random::Draws;
 
 /// The bins span this many powers of two below the row's greatest magnitude; what is smaller is
 /// in the last one. (The difference of two bf16 numbers of equal exponent has no more than 8.)
-const OCTAVES: u32 = 16;
+pub(super) const OCTAVES: u32 = 16;
 
 /// At most 2^7 bins a power of two: as fine as bf16, 8 KiB of counters.
-const FINEST: u32 = 7;
+pub(super) const FINEST: u32 = 7;
 
 /// If more elements of a row than this are left, it is worth a look which bins hold equal elements.
 const MANY: usize = 16;
@@ -36,14 +38,17 @@ const MANY: usize = 16;
 /// Ranks of up to this many elements of a row are counted out; for more, the row is sorted.
 const COUNTED_OUT: usize = 64;
 
+/// Groups of rows longer than this are not held in memory: their ranks are interpolated.
+const LONG: usize = 1 << 16;
+
 /// The mantissa bits of an `f32`.
-const MANTISSA: u32 = 23;
+pub(super) const MANTISSA: u32 = 23;
 
 /// How the rows of a tensor lie: `len` elements, `stride` apart, and so `stride` rows intertwined
 /// in each group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
-    len: usize,
+    pub(super) len: usize,
     stride: usize,
 }
 
@@ -66,11 +71,20 @@ impl Rows {
         (self.len * self.stride).max(1)
     }
 
+    /// The number of an element's row.
+    pub(super) fn row_of(&self, element: usize) -> usize {
+        match self.stride {
+            1 => element / self.len,
+            stride => element / (self.len * stride) * stride + element % stride,
+        }
+    }
+
     /// Pieces in which few rows are cut.
     pub(super) fn piece(&self) -> usize {
         match self.group() {
             group if group <= PIECE => PIECE / group * group,
-            group => group,
+            group if group <= LONG => group,
+            _ => PIECE,
         }
     }
 }
@@ -83,6 +97,8 @@ pub(super) struct Ranked<'a> {
     draws: Draws,
     low: f32,
     spread: f32,
+    /// For groups of rows that are too long to be held.
+    interpolated: Option<Interpolated>,
 }
 
 /// Memory that is used again from row to row.
@@ -109,7 +125,15 @@ impl<'a> Ranked<'a> {
         density: f64,
         epsilon: f64,
     ) -> Self {
+        let interpolated = (rows.group() > LONG).then(|| {
+            let alone = Inputs {
+                models: vec![inputs.models[model]],
+                ..inputs.clone()
+            };
+            Interpolated::new(&alone, rows)
+        });
         Self {
+            interpolated,
             model: inputs.models[model],
             base: inputs.base,
             rows,
@@ -128,6 +152,9 @@ impl<'a> Ranked<'a> {
         scratch: &mut RankScratch,
         mask: &mut [u8],
     ) {
+        if let Some(ranks) = &self.interpolated {
+            return self.mask_interpolated(ranks, block, i, part, scratch, mask);
+        }
         let group = self.rows.group();
         let mut at = part.start;
         while at < part.end {
@@ -154,6 +181,36 @@ impl<'a> Ranked<'a> {
             }
             scratch.keys = keys;
             at = end;
+        }
+    }
+
+    /// The mask for a part of the block by interpolated ranks.
+    fn mask_interpolated(
+        &self,
+        ranks: &Interpolated,
+        block: &Block<'_>,
+        i: usize,
+        part: Range<usize>,
+        scratch: &mut RankScratch,
+        mask: &mut [u8],
+    ) {
+        let RankScratch {
+            keys, draws, need, ..
+        } = scratch;
+        keys.resize(part.len(), 0);
+        draws.resize(part.len(), 0);
+        need.resize(part.len(), 0.0);
+        let start = block.start + part.start;
+        let base = &block.base.unwrap_or_default()[part.clone()];
+        kernels::difference_keys(&block.models[i][part], base, keys);
+        self.draws.fill(start, draws);
+        let last = (self.rows.len - 1) as f32;
+        needed_ranks(draws, self.low, self.spread, last, need, mask);
+        let elements = (start..).zip(need).zip(keys).zip(mask);
+        for (((element, need), key), mask) in elements {
+            if *need >= 0.0 && *need < last {
+                *mask = u8::from(ranks.rank(element, *key) > *need);
+            }
         }
     }
 
