@@ -9,8 +9,9 @@
 //! ```
 //!
 //! until v is short; the result is m times the mean norm. Karcher, "Riemannian center of mass and
-//! mollifier smoothing", CPAM 1977; for models arXiv 2603.04972. m and v stay in the span of the
-//! models, so all of it happens on their n x n inner products, in `f64`: one pass over the
+//! mollifier smoothing", CPAM 1977; for models Wang, Ye and Yin, "Functionality-oriented LLM merging on
+//! the Fisher-Rao manifold", arXiv 2603.04972. m and v stay in the span of the models, so all of it
+//! happens on their n x n inner products, in `f64`: one pass over the
 //! tensors, whatever the number of steps.
 
 use super::common::declare::number;
@@ -36,7 +37,7 @@ pub struct Karcher;
 static SPEC: MethodSpec = MethodSpec {
     name: "karcher",
     summary: "the mean of the models on the sphere, with their mean norm",
-    paper: "Karcher mean for model merging, arXiv 2603.04972",
+    paper: "Wang, Ye and Yin, LLM merging on the Fisher-Rao manifold, arXiv 2603.04972",
     base: Base::Unused,
     models: (1, usize::MAX),
     params: &[

@@ -3,8 +3,9 @@
 //! A model has changed an element where `|d_i| > epsilon`. An element that only one model has
 //! changed takes that change; of several changes it takes the mean (of those models alone). RAM+
 //! scales what a model alone has changed by `1 + r min(rho_i, alpha)`, with rho_i the number of its
-//! shared changes over that of its own: who shares much would be watered down most. "Reinforced agent
-//! merging", arXiv 2601.13572; as mergekit, per tensor.
+//! shared changes over that of its own: who shares much would be watered down most. Yuan et al.,
+//! "Behavior knowledge merge in reinforced agentic models", arXiv 2601.13572; rho_i per tensor, as
+//! in mergekit.
 
 use multiversion::multiversion;
 
@@ -31,7 +32,7 @@ const EPSILON: ParamSpec = number(
     Some(1e-5),
 );
 
-const PAPER: &str = "Reinforced Agent Merging, arXiv 2601.13572";
+const PAPER: &str = "Yuan et al., Behavior Knowledge Merge, arXiv 2601.13572";
 
 /// Whole where one model has changed, the mean of the changes where several have.
 pub static RAM: Ram = Ram {

@@ -124,8 +124,11 @@ impl Keys for Variances {
         for model in block.models {
             add_difference(&model[part.clone()], base, &mut mean);
         }
+        for mean in &mut mean[..keys.len()] {
+            *mean /= n;
+        }
         for model in block.models {
-            add_deviation(&model[part.clone()], base, n, &mean, &mut sum);
+            add_deviation(&model[part.clone()], base, &mean, &mut sum);
         }
         for (key, sum) in keys.iter_mut().zip(sum) {
             *key = ((sum / n) as f32).abs().to_bits();
@@ -141,9 +144,9 @@ fn add_difference(x: &[f32], base: &[f32], sum: &mut [f64; RUN]) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn add_deviation(x: &[f32], base: &[f32], n: f64, total: &[f64; RUN], sum: &mut [f64; RUN]) {
-    for (((sum, total), x), base) in sum.iter_mut().zip(total).zip(x).zip(base) {
-        let deviation = f64::from(x - base) - total / n;
+fn add_deviation(x: &[f32], base: &[f32], mean: &[f64; RUN], sum: &mut [f64; RUN]) {
+    for (((sum, mean), x), base) in sum.iter_mut().zip(mean).zip(x).zip(base) {
+        let deviation = f64::from(x - base) - mean;
         *sum += deviation * deviation;
     }
 }

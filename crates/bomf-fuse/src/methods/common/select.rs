@@ -291,15 +291,33 @@ fn for_runs(
 /// `inside`; how many of both.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn divide(keys: &[u32], low: u32, high: u32, inside: &mut [u32; RUN]) -> (usize, usize) {
-    let above: u32 = keys.iter().map(|key| u32::from(*key > high)).sum();
+    const LANES: usize = 16;
     let width = high - low;
+    let mut above = [0u32; LANES];
     let mut n = 0;
-    for key in keys {
+    let (chunks, rest) = keys.as_chunks::<LANES>();
+    for chunk in chunks {
+        let mut any = 0;
+        for k in 0..LANES {
+            above[k] += u32::from(chunk[k] > high);
+            any |= u32::from(chunk[k].wrapping_sub(low) <= width);
+        }
+        // Few keys are inside, as a rule: look at them only where there are some.
+        if any > 0 {
+            for key in chunk {
+                let offset = key.wrapping_sub(low);
+                inside[n % RUN] = offset;
+                n += usize::from(offset <= width);
+            }
+        }
+    }
+    for key in rest {
         let offset = key.wrapping_sub(low);
+        above[0] += u32::from(*key > high);
         inside[n % RUN] = offset;
         n += usize::from(offset <= width);
     }
-    (above as usize, n)
+    (above.iter().sum::<u32>() as usize, n)
 }
 
 /// Sets each search's interval by a sample.
