@@ -111,7 +111,7 @@ pub(super) struct RankScratch {
     /// One row of several that are intertwined: its keys, draws and mask.
     row: (Vec<u32>, Vec<u32>, Vec<u8>),
     need: Vec<f32>,
-    candidates: Vec<u32>,
+    candidates: Vec<Candidate>,
     histogram: Histogram,
     sorted: Vec<u32>,
 }
@@ -208,7 +208,7 @@ impl<'a> Ranked<'a> {
         needed_ranks(draws, self.low, self.spread, last, need, mask);
         let elements = (start..).zip(need).zip(keys).zip(mask);
         for (((element, need), key), mask) in elements {
-            if *need >= 0.0 && *need < last {
+            if *mask == UNDECIDED {
                 *mask = u8::from(ranks.rank(element, *key) > *need);
             }
         }
@@ -281,36 +281,38 @@ impl<'a> Ranked<'a> {
         } = scratch;
         need.resize(draws.len(), 0.0);
         needed_ranks(draws, self.low, self.spread, last, need, mask);
-        candidates.resize(draws.len(), 0);
-        let n = undecided(need, last, candidates);
-        let candidates = &mut candidates[..n];
+        undecided(mask, need, candidates);
         histogram.count(keys);
-        let mut left = histogram.decide(keys, part.start, need, candidates, mask);
-        if left > MANY {
-            let candidates = &mut candidates[..left];
-            left = histogram.decide_equal(keys, part.start, need, candidates, mask);
+        histogram.decide(part.start, candidates, mask);
+        if candidates.len() > MANY {
+            histogram.decide_equal(keys, part.start, candidates, mask);
         }
-        let candidates = &candidates[..left];
-        if left > COUNTED_OUT {
+        let sort = candidates.len() > COUNTED_OUT;
+        if sort {
             sorted.clear();
             sorted.extend_from_slice(keys);
             sorted.sort_unstable();
         }
-        for &i in candidates {
-            let key = keys[part.start + i as usize];
-            let (less, equal) = if left > COUNTED_OUT {
+        for candidate in candidates {
+            let i = candidate.i as usize;
+            let key = keys[part.start + i];
+            let (less, equal) = if sort {
                 let less = sorted.partition_point(|k| *k < key);
                 (less, sorted[less..].partition_point(|k| *k == key))
             } else {
                 less_and_equal(keys, key)
             };
             let rank = less as f32 + 0.5 * (equal - 1) as f32;
-            mask[i as usize] = u8::from(rank > need[i as usize]);
+            mask[i] = u8::from(rank > candidate.need);
         }
     }
 }
 
-/// For each draw, the rank that must be exceeded; the mask of those that any rank exceeds.
+/// The mask of an element for which the rank decides.
+const UNDECIDED: u8 = 2;
+
+/// For each draw, the rank that must be exceeded, and the mask: one for those that any rank
+/// exceeds, zero for those that none does, [`UNDECIDED`] for others.
 ///
 /// A row of one element is kept with the mean probability.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
@@ -331,18 +333,37 @@ fn needed_ranks(
         *need = (*draw as f32 * UNIT - low) * per_rank;
     }
     for (mask, need) in mask.iter_mut().zip(need) {
-        *mask = u8::from(*need < 0.0);
+        let within = (*need >= 0.0) & (*need < last);
+        *mask = if within {
+            UNDECIDED
+        } else {
+            u8::from(*need < 0.0)
+        };
     }
 }
 
-/// The places of the draws for which the rank decides.
-fn undecided(need: &[f32], last: f32, out: &mut [u32]) -> usize {
-    let mut n = 0;
-    for (i, need) in need.iter().enumerate() {
-        out[n] = i as u32;
-        n += usize::from((*need >= 0.0) & (*need < last));
+/// An element for which the rank decides.
+#[derive(Debug, Clone, Copy, Default)]
+struct Candidate {
+    /// Its place in the part of the row.
+    i: u32,
+    /// The rank that it must exceed.
+    need: f32,
+}
+
+/// The elements for which the rank decides.
+fn undecided(mask: &[u8], need: &[f32], out: &mut Vec<Candidate>) {
+    const RUN: usize = 256;
+    out.clear();
+    let mut found = [Candidate::default(); RUN];
+    for (run, (mask, need)) in mask.chunks(RUN).zip(need.chunks(RUN)).enumerate() {
+        let mut n = 0;
+        for (i, (mask, &need)) in (run * RUN..).zip(mask.iter().zip(need)) {
+            found[n % RUN] = Candidate { i: i as u32, need };
+            n += usize::from(*mask == UNDECIDED);
+        }
+        out.extend_from_slice(&found[..n]);
     }
-    n
 }
 
 /// How many keys are less than one, and how many equal.
@@ -356,19 +377,34 @@ fn less_and_equal(keys: &[u32], key: u32) -> (usize, usize) {
     (less as usize, equal as usize)
 }
 
+/// The bins of a histogram, at the most.
+const BINS: usize = (OCTAVES as usize) << FINEST;
+
 /// The magnitudes of a row in bins.
-#[derive(Default)]
 struct Histogram {
     /// Each element's bin.
     bins: Vec<u16>,
-    /// The rank at which each bin starts, and the row's length at the end.
-    starts: Vec<u32>,
-    /// Counters of every other element, so that equal neighbours do not wait for each other.
-    others: Vec<u32>,
+    /// The rank of each bin's first element.
+    starts: [u32; BINS],
+    /// The rank after its last one. (While counting, every other element is counted here, so that
+    /// equal neighbours do not wait for each other.)
+    ends: [u32; BINS],
     /// The key's bits that do not show in its bin.
     hidden: u32,
     /// Bins whose elements may differ.
-    mixed: Vec<u8>,
+    mixed: [u8; BINS],
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            bins: Vec::new(),
+            starts: [0; BINS],
+            ends: [0; BINS],
+            hidden: 0,
+            mixed: [0; BINS],
+        }
+    }
 }
 
 impl Histogram {
@@ -379,83 +415,72 @@ impl Histogram {
         let bits = (finest + 2).saturating_sub(OCTAVES.ilog2()).min(FINEST);
         let bins = (OCTAVES << bits) as usize;
         let shift = MANTISSA - bits;
-        let greatest = greatest(keys);
-        let offset = (greatest >> shift).saturating_sub(bins as u32 - 1);
+        let offset = (greatest(keys) >> shift).saturating_sub(bins as u32 - 1);
         self.hidden = (1 << shift) - 1;
         self.bins.resize(n, 0);
         bins_of(keys, shift, offset, &mut self.bins);
-        for counters in [&mut self.starts, &mut self.others] {
-            counters.clear();
-            counters.resize(bins + 1, 0);
-        }
-        let (starts, others) = (&mut self.starts[1..], &mut self.others[1..]);
+        let (starts, ends) = (&mut self.starts, &mut self.ends);
+        starts[..bins].fill(0);
+        ends[..bins].fill(0);
         let (pairs, last) = self.bins.as_chunks::<2>();
         for [a, b] in pairs {
-            starts[*a as usize] += 1;
-            others[*b as usize] += 1;
+            starts[*a as usize % BINS] += 1;
+            ends[*b as usize % BINS] += 1;
         }
         for a in last {
-            starts[*a as usize] += 1;
+            starts[*a as usize % BINS] += 1;
         }
-        let mut sum = 0;
-        for (start, others) in self.starts.iter_mut().zip(&self.others) {
-            sum += *start + others;
-            *start = sum;
+        let mut rank = 0;
+        for (start, end) in starts[..bins].iter_mut().zip(ends) {
+            let count = *start + *end;
+            *start = rank;
+            rank += count;
+            *end = rank;
         }
     }
 
-    /// Decides on candidates by what their bins say of their ranks, and moves those that are left
-    /// to the front; how many there are.
-    fn decide(
-        &self,
-        keys: &[u32],
-        offset: usize,
-        need: &[f32],
-        candidates: &mut [u32],
-        mask: &mut [u8],
-    ) -> usize {
-        let (keys, bins) = (&keys[offset..], &self.bins[offset..]);
-        let starts = &self.starts[..];
+    /// Decides on candidates by what their bins say of their ranks, and keeps those that are left.
+    fn decide(&self, offset: usize, candidates: &mut Vec<Candidate>, mask: &mut [u8]) {
+        let bins = &self.bins[offset..][..mask.len()];
         let mut left = 0;
         for j in 0..candidates.len() {
-            let i = candidates[j] as usize;
-            let bin = bins[i] as usize;
-            let (least, greatest) = (starts[bin] as f32, (starts[bin + 1] - 1) as f32);
-            mask[i] = u8::from(least > need[i]);
-            candidates[left] = i as u32;
-            // A difference of zero is zero, kept or not.
-            left += usize::from((least <= need[i]) & (greatest > need[i]) & (keys[i] != 0));
+            let candidate = candidates[j];
+            let i = candidate.i as usize;
+            let bin = bins[i] as usize % BINS;
+            let (least, greatest) = (self.starts[bin] as f32, (self.ends[bin] - 1) as f32);
+            mask[i] = u8::from(least > candidate.need);
+            candidates[left] = candidate;
+            left += usize::from((least <= candidate.need) & (greatest > candidate.need));
         }
-        left
+        candidates.truncate(left);
     }
 
-    /// Decides on candidates whose bins hold nothing but their equals, and moves those that are
-    /// left to the front; how many there are.
+    /// Decides on candidates whose bins hold nothing but their equals, and keeps those that are
+    /// left.
     fn decide_equal(
         &mut self,
         keys: &[u32],
         offset: usize,
-        need: &[f32],
-        candidates: &mut [u32],
+        candidates: &mut Vec<Candidate>,
         mask: &mut [u8],
-    ) -> usize {
-        self.mixed.clear();
-        self.mixed.resize(self.starts.len(), 0);
-        // The lowest bin holds all that is smaller, too.
-        self.mixed[0] = 1;
+    ) {
+        self.mixed.fill(0);
         for (bin, key) in self.bins.iter().zip(keys) {
-            self.mixed[*bin as usize] |= u8::from(key & self.hidden != 0);
+            // Those that show all their bits mark the lowest bin.
+            let mixed = if key & self.hidden == 0 { 0 } else { *bin };
+            self.mixed[mixed as usize % BINS] = 1;
         }
-        let mut left = 0;
-        for j in 0..candidates.len() {
-            let i = candidates[j] as usize;
-            let bin = self.bins[offset + i] as usize;
-            let ranks = self.starts[bin] + self.starts[bin + 1] - 1;
-            mask[i] = u8::from(0.5 * ranks as f32 > need[i]);
-            candidates[left] = i as u32;
-            left += usize::from(self.mixed[bin] != 0);
-        }
-        left
+        // It holds all that is smaller, too.
+        self.mixed[0] = 1;
+        let (bins, keys) = (&self.bins[offset..], &keys[offset..]);
+        candidates.retain(|candidate| {
+            let i = candidate.i as usize;
+            let bin = bins[i] as usize % BINS;
+            let ranks = self.starts[bin] + self.ends[bin] - 1;
+            mask[i] = u8::from(0.5 * ranks as f32 > candidate.need);
+            // A difference of zero is zero, kept or not.
+            self.mixed[bin] != 0 && keys[i] != 0
+        });
     }
 }
 
