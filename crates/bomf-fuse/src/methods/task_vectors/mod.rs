@@ -33,6 +33,7 @@
 //! zero, but NaN and infinity are NaN. An element that is zero has no sign and never agrees; a
 //! weighted sum of zero counts as positive.
 
+mod bits;
 mod fuser;
 mod interpolated;
 mod ranked;

@@ -1,7 +1,8 @@
 //! What is kept of a task vector.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
+use super::bits::Bits;
 use super::ranked::{RankScratch, Ranked, Rows};
 use crate::error::{FuseError, Result};
 use crate::method::{Block, Inputs, Params};
@@ -36,6 +37,8 @@ pub(super) enum Sparsify {
 pub(super) struct Kept<'a> {
     mask: Mask<'a>,
     scale: f32,
+    /// The mask by rank, where it is worth keeping.
+    bits: Option<Bits>,
 }
 
 enum Mask<'a> {
@@ -78,7 +81,10 @@ impl Scratch {
         for (i, (kept, mask)) in kept.iter().zip(&mut self.masks).enumerate() {
             if let Mask::Ranked(ranked) = &kept.mask {
                 mask.resize(part.len(), 0);
-                ranked.mask(block, i, part.clone(), &mut self.rank, mask);
+                match &kept.bits {
+                    Some(bits) => bits.unpack(block.start + part.start, mask),
+                    None => ranked.mask(block, i, part.clone(), &mut self.rank, mask),
+                }
             }
         }
     }
@@ -182,13 +188,21 @@ pub(super) fn prepare<'a>(
                 bound: below(density),
             },
         };
-        kept.push(Kept { mask, scale: 1.0 });
+        kept.push(Kept {
+            mask,
+            scale: 1.0,
+            bits: None,
+        });
     }
     if params.flag("rescale") {
         rescale(&mut kept, inputs, rows);
     }
     Ok(kept)
 }
+
+/// Masks by rank that were made to be measured are kept for the fusion if those of all models of a
+/// tensor together have no more than this many bytes.
+const KEPT_MASKS: usize = 16 << 20;
 
 /// Sets the scales so that the sums of magnitudes are those of the whole task vectors.
 fn rescale(kept: &mut [Kept<'_>], inputs: &Inputs<'_>, rows: Rows) {
@@ -199,9 +213,12 @@ fn rescale(kept: &mut [Kept<'_>], inputs: &Inputs<'_>, rows: Rows) {
         return;
     }
     let models = kept.len();
+    let ranked = |kept: &Kept<'_>| matches!(kept.mask, Mask::Ranked(_));
+    let masks = kept.iter().filter(|k| ranked(k)).count();
+    let keep = masks > 0 && masks * (inputs.len() / 8) <= KEPT_MASKS;
     let measure = |block: &Block<'_>| {
         let mut scratch = Scratch::new(models);
-        let mut sums = vec![0.0; 2 * models];
+        let mut sums = vec![[0.0; 2]; models];
         let base = block.base.unwrap_or_default();
         let mut d = [0.0f32; RUN];
         let len = block.len();
@@ -214,21 +231,34 @@ fn rescale(kept: &mut [Kept<'_>], inputs: &Inputs<'_>, rows: Rows) {
                 let run = start..len.min(start + RUN);
                 let d = &mut d[..run.len()];
                 kernels::differences(&block.models[i][run.clone()], &base[run.clone()], d);
-                sums[2 * i] += kernels::sum_of_magnitudes(d);
+                sums[i][0] += kernels::sum_of_magnitudes(d);
                 kept.write(block, i, run, &mut scratch, d);
-                sums[2 * i + 1] += kernels::sum_of_magnitudes(d);
+                sums[i][1] += kernels::sum_of_magnitudes(d);
             }
         }
-        sums
+        let packed = |mask: &Vec<u8>| if keep { Bits::pack(mask) } else { Vec::new() };
+        let masks: Vec<Vec<u8>> = scratch.masks.iter().map(packed).collect();
+        (sums, masks)
     };
     let piece = rows.piece();
-    let sums = pieces::sum(inputs, piece, vec![0.0; 2 * models], measure);
-    for (kept, sums) in kept.iter_mut().zip(sums.chunks_exact(2)) {
-        let (before, after) = (sums[0], sums[1]);
+    let mut totals = vec![[0.0; 2]; models];
+    let mut bits: Vec<Bits> = (0..models).map(|_| Bits::new(piece)).collect();
+    pieces::in_order(inputs, piece, measure, |(sums, masks)| {
+        for (total, sums) in totals.iter_mut().zip(sums) {
+            total[0] += sums[0];
+            total[1] += sums[1];
+        }
+        for (bits, mask) in bits.iter_mut().zip(masks) {
+            bits.push(&mask);
+        }
+        ControlFlow::Continue(())
+    });
+    for ((kept, [before, after]), bits) in kept.iter_mut().zip(totals).zip(bits) {
         // A NaN is no small sum: it goes on to the scale and is seen in the output.
         if !(before < NOTHING_TO_RESCALE || after < NOTHING_TO_RESCALE) {
             kept.scale = (before / after) as f32;
         }
+        kept.bits = (keep && ranked(kept)).then_some(bits);
     }
 }
 
