@@ -6,7 +6,8 @@
 //! kept to 2 epsilon times as much. Equal bf16 magnitudes share their mean rank there, as in short
 //! rows. If there are many rows, bins are fewer.
 
-use super::ranked::{FINEST, MANTISSA, OCTAVES, Rows};
+use super::histogram::{FINEST, MANTISSA, OCTAVES};
+use super::ranked::Rows;
 use crate::method::{Block, Inputs};
 use crate::methods::common::kernels;
 use crate::methods::common::pieces;

@@ -35,6 +35,7 @@
 
 mod bits;
 mod fuser;
+mod histogram;
 mod interpolated;
 mod ranked;
 mod sparsify;

@@ -62,7 +62,8 @@ pub(super) struct Scratch {
     /// For models that are masked by rank, the masks of the part of the block from `start` on.
     masks: Vec<Vec<u8>>,
     start: usize,
-    rank: RankScratch,
+    /// Made when a model is masked by rank.
+    rank: Option<Box<RankScratch>>,
 }
 
 impl Scratch {
@@ -71,7 +72,7 @@ impl Scratch {
             draws: [0; RUN],
             masks: vec![Vec::new(); models],
             start: 0,
-            rank: RankScratch::default(),
+            rank: None,
         }
     }
 
@@ -83,7 +84,10 @@ impl Scratch {
                 mask.resize(part.len(), 0);
                 match &kept.bits {
                     Some(bits) => bits.unpack(block.start + part.start, mask),
-                    None => ranked.mask(block, i, part.clone(), &mut self.rank, mask),
+                    None => {
+                        let rank = self.rank.get_or_insert_default();
+                        ranked.mask(block, i, part.clone(), rank, mask);
+                    }
                 }
             }
         }
