@@ -1,13 +1,13 @@
 //! Selection by rank: where the k greatest of any number of keys begin, in bounded memory.
 //!
-//! Keys are `u32` below the greatest; those of magnitudes are their bits, in the same order. Elements are
-//! ordered by key, greatest first, and *equal keys by element number*, lowest first. This order is
-//! total, so exactly k elements are the first k, whatever the ties.
+//! Keys are `u32`, `u32::MAX` not among them; those of magnitudes are their bits, which are in the
+//! same order. Elements are ordered by key, greatest first, and *equal keys by element number*,
+//! lowest first. This order is total, so exactly k elements are the first k, whatever the ties.
 //!
 //! The k-th key is found by narrowing an interval that holds it. A pass over all keys counts those
 //! above the interval and sorts those within into 2^13 bins; the bin with the k-th is the next
 //! interval. From nothing, three passes reach a single key. For long tensors a sample gives an
-//! interval that holds a few hundredths of the elements, most of the way there; should it miss,
+//! interval that holds about a hundredth of the elements, most of the way there; should it miss,
 //! the pass says so and the search goes on outside: the sample has no influence on the outcome.
 //! If the k-th key is that of more elements than are wanted, one more pass finds the last of them.
 

@@ -28,12 +28,10 @@ fn chosen(cut: Cut, keys: &[u32]) -> Vec<usize> {
     keys.iter().enumerate().filter_map(inside).collect()
 }
 
-/// The first k by key, greatest first, then by number, in the order of their numbers.
-fn sorted(keys: &[u32], k: usize) -> Vec<usize> {
+/// All elements by key, greatest first, then by number.
+fn sorted(keys: &[u32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(keys[i]), i));
-    order.truncate(k);
-    order.sort_unstable();
     order
 }
 
@@ -52,28 +50,23 @@ fn check(streams: &[Vec<u32>], counts: &[(usize, usize)]) {
         .iter()
         .map(|&(stream, count)| Wanted { stream, count });
     let wanted: Vec<Wanted> = wanted.collect();
+    let orders: Vec<Vec<usize>> = streams.iter().map(|keys| sorted(keys)).collect();
     let cuts = cuts(&inputs, &Bits, &wanted);
     for (cut, wanted) in cuts.iter().zip(&wanted) {
         let keys = &streams[wanted.stream];
+        let mut expected = orders[wanted.stream][..wanted.count].to_vec();
+        expected.sort_unstable();
         // Which of the elements with key zero are in is left open.
-        let nonzero = |mut chosen: Vec<usize>| {
-            chosen.retain(|&i| keys[i] > 0);
-            chosen
-        };
-        let (found, expected) = (chosen(*cut, keys), sorted(keys, wanted.count));
-        assert_eq!(
-            nonzero(found),
-            nonzero(expected),
-            "{wanted:?} of {}",
-            keys.len()
-        );
+        expected.retain(|&i| keys[i] > 0);
+        let mut found = chosen(*cut, keys);
+        found.retain(|&i| keys[i] > 0);
+        assert_eq!(found, expected, "{wanted:?} of {}", keys.len());
     }
     let ranks: Vec<Wanted> = wanted.iter().copied().filter(|w| w.count > 0).collect();
     let found = keys_at(&inputs, &Bits, &ranks);
     for (key, wanted) in found.iter().zip(&ranks) {
-        let mut keys = streams[wanted.stream].clone();
-        keys.sort_unstable_by_key(|k| std::cmp::Reverse(*k));
-        assert_eq!(*key, keys[wanted.count - 1]);
+        let element = orders[wanted.stream][wanted.count - 1];
+        assert_eq!(*key, streams[wanted.stream][element]);
     }
 }
 
