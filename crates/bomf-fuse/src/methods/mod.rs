@@ -6,9 +6,13 @@
 //!
 //! Of every method of the registry holds:
 //! - a NaN in a model or in the base is a NaN in the output, in its element at least; methods that
-//!   look at the whole tensor (norms, angles, rescaling) may spread it to all of it;
+//!   look at the whole tensor (norms, angles, rescaling) may spread it to all of it. (A model of
+//!   density zero is not looked at);
 //! - a tensor without elements, a scalar and a row of one element are fused like any other;
-//! - everything runs in `f32` but sums over a tensor, which run in `f64`;
+//! - everything runs in `f32` but sums over a tensor, and what selects by variance or divergence,
+//!   which run in `f64`;
+//! - what a tensor's fuser holds is small and bounded, but for values of rows (at most 1/64 of the
+//!   tensor's size), of columns (two numbers each), and DELLA's masks (at most 16 MiB);
 //! - parameters are named as in mergekit 0.1.5 and mean the same.
 
 mod common;
