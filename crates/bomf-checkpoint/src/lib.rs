@@ -12,12 +12,13 @@ mod checkpoint;
 mod encode;
 mod error;
 mod list;
+mod pytorch;
 mod sidecars;
 mod tensor;
 mod writer;
 
 pub use atomic::{write_bytes_atomic, write_json_atomic};
-pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE};
+pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE, is_model_folder};
 pub use encode::TensorSpec;
 pub use error::{CheckpointError, Result};
 pub use list::{CheckpointDir, list_checkpoints};

@@ -5,16 +5,28 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use crate::error::{CheckpointError, Result};
+use crate::pytorch::Strided;
 
 /// A tensor of an open [`Checkpoint`](crate::Checkpoint): its name, type, shape and bytes.
 ///
-/// The bytes are little-endian and row-major, as safetensors stores them.
+/// The bytes are little-endian and row-major, as safetensors stores them. (A transposed tensor in
+/// a file of PyTorch is brought into that order when its bytes are first asked for, and the copy
+/// is kept as long as the checkpoint is open.)
 #[derive(Debug, Clone, Copy)]
 pub struct TensorRef<'a> {
     pub(crate) name: &'a str,
     pub(crate) dtype: Dtype,
     pub(crate) shape: &'a [usize],
-    pub(crate) bytes: &'a [u8],
+    pub(crate) data: Data<'a>,
+}
+
+/// Where a tensor's elements are found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Data<'a> {
+    /// Row-major in the mapped file.
+    Plain(&'a [u8]),
+    /// With other strides in the mapped file.
+    Strided(&'a Strided, &'a [u8]),
 }
 
 impl<'a> TensorRef<'a> {
@@ -33,9 +45,12 @@ impl<'a> TensorRef<'a> {
         self.shape
     }
 
-    /// Its bytes as they lie in the file.
+    /// Its bytes, row-major.
     pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+        match self.data {
+            Data::Plain(bytes) => bytes,
+            Data::Strided(strided, file) => strided.bytes(file),
+        }
     }
 
     /// Its number of elements: 1 for a scalar, 0 if any side is 0.
@@ -61,7 +76,7 @@ impl<'a> TensorRef<'a> {
         if self.dtype != Dtype::F32 || cfg!(target_endian = "big") {
             return None;
         }
-        bytemuck::try_cast_slice(self.bytes).ok()
+        bytemuck::try_cast_slice(self.bytes()).ok()
     }
 
     /// The elements as `f32`; f64 is rounded to nearest, f16 and bf16 are exact.
@@ -87,20 +102,21 @@ impl<'a> TensorRef<'a> {
                 found: out.len(),
             });
         }
+        let bytes = self.bytes();
         match self.dtype {
             Dtype::F32 => match self.as_f32_slice() {
                 Some(values) => out.copy_from_slice(values),
-                None => each(self.bytes, out, f32::from_le_bytes),
+                None => each(bytes, out, f32::from_le_bytes),
             },
-            Dtype::F64 => each(self.bytes, out, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+            Dtype::F64 => each(bytes, out, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
             // The slice conversions use the processor's own instructions where it has them.
-            Dtype::F16 => match aligned::<f16>(self.bytes) {
+            Dtype::F16 => match aligned::<f16>(bytes) {
                 Some(values) => values.convert_to_f32_slice(out),
-                None => each(self.bytes, out, |b| f16::from_le_bytes(b).to_f32()),
+                None => each(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
             },
-            Dtype::BF16 => match aligned::<bf16>(self.bytes) {
+            Dtype::BF16 => match aligned::<bf16>(bytes) {
                 Some(values) => values.convert_to_f32_slice(out),
-                None => each(self.bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
+                None => each(bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
             },
             dtype => {
                 return Err(CheckpointError::NotFloat {

@@ -183,20 +183,20 @@ fn a_folder_without_weights_is_said() {
     });
     assert_eq!(
         message,
-        "no `model.safetensors` or `model.safetensors.index.json` in `DIR`"
+        "no `model.safetensors`, `pytorch_model.bin` or index of either in `DIR`"
     );
 }
 
 #[test]
-fn a_pickle_is_named_with_how_to_convert_it() {
+fn another_format_is_named_with_how_to_convert_it() {
     let (error, message) = error_after(|dir| {
         fs::remove_dir_all(dir).unwrap();
         fs::create_dir(dir).unwrap();
-        fs::write(dir.join("pytorch_model.bin"), b"PK").unwrap();
+        fs::write(dir.join("tf_model.h5"), b"HDF").unwrap();
     });
     assert_eq!(
         message,
-        "`DIR/pytorch_model.bin` is in PyTorch pickle format, which is not supported yet"
+        "`DIR/tf_model.h5` is in TensorFlow format, which is not supported yet"
     );
     assert!(error.hint().unwrap().contains("safe_serialization=True"));
 }
