@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 
+use crate::adapter::AdapterError;
+
 /// Why a checkpoint could not be opened, read, listed or written.
 ///
 /// [`CheckpointError::hint`] says how to mend it, where there is a way.
@@ -228,6 +230,9 @@ pub enum CheckpointError {
         /// The tensor's name.
         tensor: String,
     },
+    /// An adapter cannot be read.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// A folder has no checkpoints in it.
     #[error("no checkpoints in `{}`", dir.display())]
     NoCheckpoints {
@@ -341,6 +346,7 @@ impl CheckpointError {
             }
             E::NotFloat { .. } => "integer and boolean buffers are copied, never averaged".into(),
             E::OutOfRange { .. } => "write as bf16 or f32".into(),
+            E::Adapter(error) => return error.hint(),
             E::NoCheckpoints { is_model: true, .. } => {
                 "this folder is itself a model: give the folder that holds the checkpoints".into()
             }
