@@ -197,7 +197,7 @@ pub enum CheckpointError {
         dir: PathBuf,
     },
     /// A tensor of integers, booleans or an unknown type was asked for as floats.
-    #[error("tensor `{tensor}` is of type {dtype}, not a float of 16, 32 or 64 bits")]
+    #[error("tensor `{tensor}` is of type {dtype}, not a float of 8, 16, 32 or 64 bits")]
     NotFloat {
         /// The tensor's name.
         tensor: String,

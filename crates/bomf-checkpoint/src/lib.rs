@@ -13,6 +13,7 @@ mod atomic;
 mod checkpoint;
 mod encode;
 mod error;
+mod f8;
 mod list;
 mod pytorch;
 mod sidecars;

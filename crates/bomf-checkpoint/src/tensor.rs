@@ -5,6 +5,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use crate::error::{CheckpointError, Result};
+use crate::f8;
 use crate::pytorch::Strided;
 
 /// A tensor of an open [`Checkpoint`](crate::Checkpoint): its name, type, shape and bytes.
@@ -64,7 +65,7 @@ impl<'a> TensorRef<'a> {
         self.len() == 0
     }
 
-    /// Whether its elements can be read as `f32` (f16, bf16, f32 and f64 can).
+    /// Whether its elements can be read as `f32` (those of 8, 16, 32 and 64 bits can).
     pub fn is_float(&self) -> bool {
         is_float(self.dtype)
     }
@@ -79,10 +80,10 @@ impl<'a> TensorRef<'a> {
         bytemuck::try_cast_slice(self.bytes()).ok()
     }
 
-    /// The elements as `f32`; f64 is rounded to nearest, f16 and bf16 are exact.
+    /// The elements as `f32`; f64 is rounded to nearest, the others are exact.
     ///
     /// # Errors
-    /// [`CheckpointError::NotFloat`] for integers, booleans and 8-bit floats.
+    /// [`CheckpointError::NotFloat`] for integers, booleans and types of fewer than 8 bits.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
         let mut out = vec![0.0; self.len()];
         self.read_f32_into(&mut out)?;
@@ -118,6 +119,8 @@ impl<'a> TensorRef<'a> {
                 Some(values) => values.convert_to_f32_slice(out),
                 None => each(bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
             },
+            Dtype::F8_E4M3 => by_table(bytes, out, f8::E4M3),
+            Dtype::F8_E5M2 => by_table(bytes, out, f8::E5M2),
             dtype => {
                 return Err(CheckpointError::NotFloat {
                     tensor: self.name.to_owned(),
@@ -131,7 +134,10 @@ impl<'a> TensorRef<'a> {
 
 /// Whether elements of this type can be read as `f32`.
 pub fn is_float(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
+    matches!(
+        dtype,
+        Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64
+    )
 }
 
 fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Option<&[T]> {
@@ -139,6 +145,13 @@ fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Option<&[T]> {
         return None;
     }
     bytemuck::try_cast_slice(bytes).ok()
+}
+
+fn by_table(bytes: &[u8], out: &mut [f32], format: f8::Format) {
+    let table = format.table();
+    for (o, b) in out.iter_mut().zip(bytes) {
+        *o = table[usize::from(*b)];
+    }
 }
 
 fn each<const N: usize>(bytes: &[u8], out: &mut [f32], convert: impl Fn([u8; N]) -> f32) {

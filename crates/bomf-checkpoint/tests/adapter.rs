@@ -311,7 +311,7 @@ fn tensors_that_do_not_fit_together_are_named() {
         ),
         (
             vec![(a, &[1, 3]), (b, &[2, 1]), ("q.lora_embedding_A", &[1, 3])],
-            "it has a factor without its other one",
+            "it needs one factor A and one factor B",
         ),
         (
             vec![(a, &[1, 3]), (b, &[2, 1]), ("q.lora_B.bias", &[2])],

@@ -227,18 +227,16 @@ impl Adapter {
         module: &str,
         mut roles: BTreeMap<Role, String>,
     ) -> Result<Layer, AdapterError> {
-        let mut pair = |a, b| roles.remove(&a).zip(roles.remove(&b));
-        let linear = pair(Role::A, Role::B);
-        let embedding = pair(Role::EmbeddingA, Role::EmbeddingB);
         let magnitude = roles.remove(&Role::Magnitude);
-        let (is_embedding, (a, b)) = match (linear, embedding) {
-            (Some(pair), None) => (false, pair),
-            (None, Some(pair)) => (true, pair),
+        let is_embedding = roles.contains_key(&Role::EmbeddingA);
+        let (a, b) = match is_embedding {
+            true => (Role::EmbeddingA, Role::EmbeddingB),
+            false => (Role::A, Role::B),
+        };
+        let (a, b) = match (roles.remove(&a), roles.remove(&b), roles.is_empty()) {
+            (Some(a), Some(b), true) => (a, b),
             _ => return Err(self.bad_layer(module, "it needs one factor A and one factor B")),
         };
-        if !roles.is_empty() {
-            return Err(self.bad_layer(module, "it has a factor without its other one"));
-        }
         let (a_shape, b_shape) = (self.tensor(&a).shape(), self.tensor(&b).shape());
         let kind = match (is_embedding, a_shape.len()) {
             (true, _) => LayerKind::Embedding,
