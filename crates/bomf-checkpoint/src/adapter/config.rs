@@ -94,6 +94,8 @@ pub struct AdapterConfig {
     pub bias: Bias,
     /// The modules that it is on.
     pub target_modules: Option<TargetModules>,
+    /// Whether `target_modules` is narrowed to some layers or by exceptions.
+    pub narrowed: bool,
     /// Modules that are stored whole.
     pub modules_to_save: Vec<String>,
     rank_pattern: Vec<(Regex, usize)>,
@@ -151,6 +153,10 @@ impl AdapterConfig {
                 "a list of names or a pattern",
                 targets,
             )?,
+            narrowed: ["exclude_modules", "layers_pattern", "layers_to_transform"]
+                .iter()
+                .filter_map(|name| fields.get(name))
+                .any(|value| !is_off(value)),
             modules_to_save: fields
                 .optional("modules_to_save", "a list of names", as_names)?
                 .unwrap_or_default(),

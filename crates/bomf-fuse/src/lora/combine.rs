@@ -97,7 +97,8 @@ fn header(adapters: &[Weighted<'_>]) -> Result<AdapterHeader> {
     let same = |a: &Weighted<'_>| {
         let own = a.adapter.layers().map(|l| l.module);
         let firsts = adapters[0].adapter.layers().map(|l| l.module);
-        a.adapter.config().target_modules == first.target_modules && own.eq(firsts)
+        let config = a.adapter.config();
+        !config.narrowed && config.target_modules == first.target_modules && own.eq(firsts)
     };
     let target_modules = match &first.target_modules {
         Some(TargetModules::Names(names)) if adapters.iter().all(same) => {

@@ -13,7 +13,8 @@ use crate::methods::linear::weighted_sum;
 /// A base model and adapters that fit it.
 ///
 /// Every tensor keeps the type that it has in the base model; it is computed in `f32` and rounded
-/// once. What no adapter changes is handed on byte for byte.
+/// once. What no adapter changes is handed on byte for byte. One tensor is in memory at a time,
+/// several times over where DoRA or whole tensors take part.
 #[derive(Debug)]
 pub struct Merge<'a> {
     base: &'a Checkpoint,
