@@ -1,22 +1,27 @@
-//! Opening a model folder: one mapped file, or several behind an index.
+//! Opening a model folder: one mapped file, or several behind an index, in safetensors or else in
+//! PyTorch's own format.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use memmap2::Mmap;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
 use crate::error::{CheckpointError, Result};
-use crate::tensor::TensorRef;
+use crate::pytorch;
+use crate::tensor::{Data, TensorRef};
 
 /// The single weights file of a model folder.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 /// The index of a model folder whose weights are spread over shards.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
+/// The single weights file of a folder that `torch.save` wrote.
+const PYTORCH_WEIGHTS_FILE: &str = "pytorch_model.bin";
+/// The index of such a folder whose weights are spread over shards.
+const PYTORCH_INDEX_FILE: &str = "pytorch_model.bin.index.json";
 
 /// The length field before a safetensors header.
 const LENGTH_BYTES: usize = 8;
@@ -25,6 +30,7 @@ const MAX_HEADER_BYTES: u64 = 100_000_000;
 
 /// An open checkpoint: tensors by name, read from memory-mapped files.
 ///
+/// The files are safetensors or state dicts of `torch.save`; no code of the latter is run.
 /// Opening reads only the headers; a tensor's pages are read when they are touched. The mapped
 /// files must not be changed in place while they are open: replace them by renaming, as
 /// [`FolderWriter`](crate::FolderWriter) does.
@@ -49,8 +55,7 @@ struct Entry {
     shard: usize,
     dtype: Dtype,
     shape: Vec<usize>,
-    /// Within the shard's file.
-    range: Range<usize>,
+    place: pytorch::Place,
 }
 
 #[derive(Deserialize)]
@@ -61,11 +66,13 @@ struct Index {
 
 impl Checkpoint {
     /// Opens a model folder: `model.safetensors`, or else the shards behind
-    /// `model.safetensors.index.json`. A path to a single `.safetensors` file is taken as well.
+    /// `model.safetensors.index.json`, or else `pytorch_model.bin` or the shards behind
+    /// `pytorch_model.bin.index.json`. A path to a single `.safetensors` or `.bin` file is taken
+    /// as well.
     ///
     /// # Errors
     /// A missing folder or shard, a truncated or damaged file, an index that does not fit its
-    /// shards, or weights in another format.
+    /// shards, a pickle that asks for code to be run, or weights in another format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
@@ -77,13 +84,18 @@ impl Checkpoint {
                 path: path.to_path_buf(),
             });
         }
-        let single = path.join(WEIGHTS_FILE);
-        if single.exists() {
-            return Self::open_single(path, &single);
-        }
-        let index = path.join(INDEX_FILE);
-        if index.exists() {
-            return Self::open_sharded(path, &index);
+        for (single, index) in [
+            (WEIGHTS_FILE, INDEX_FILE),
+            (PYTORCH_WEIGHTS_FILE, PYTORCH_INDEX_FILE),
+        ] {
+            let single = path.join(single);
+            if single.exists() {
+                return Self::open_single(path, &single);
+            }
+            let index = path.join(index);
+            if index.exists() {
+                return Self::open_sharded(path, &index);
+            }
         }
         Err(
             unsupported_weights(path).unwrap_or_else(|| CheckpointError::NoWeights {
@@ -159,28 +171,14 @@ impl Checkpoint {
         // file in place meanwhile is asked of the user in the type's documentation; every writer
         // of this crate replaces files by renaming, which leaves an open mapping untouched.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| CheckpointError::io("map", path, e))?;
-        let (header_len, header) =
-            SafeTensors::read_metadata(&map).map_err(|e| describe(path, &map, e))?;
-        let start = LENGTH_BYTES + header_len;
         let shard = self.shards.len();
-        let entries = header
-            .tensors()
-            .into_iter()
-            .map(|(name, info)| {
-                let entry = Entry {
-                    shard,
-                    dtype: info.dtype,
-                    shape: info.shape.clone(),
-                    range: start + info.data_offsets.0..start + info.data_offsets.1,
-                };
-                (name, entry)
-            })
-            .collect();
-        for (key, value) in header.metadata().iter().flatten() {
+        let (entries, metadata) = match pytorch::is_pytorch(path, &map) {
+            true => pytorch_entries(path, &map, shard)?,
+            false => safetensors_entries(path, &map, shard)?,
+        };
+        for (key, value) in metadata {
             // The first shard that has a key wins; shards are added in the order of their names.
-            self.metadata
-                .entry(key.clone())
-                .or_insert_with(|| value.clone());
+            self.metadata.entry(key).or_insert(value);
         }
         self.shards.push(Shard {
             path: path.to_path_buf(),
@@ -229,6 +227,26 @@ impl Checkpoint {
         self.entries.iter().map(|(name, e)| self.view(name, e))
     }
 
+    /// The names of tensors that are one and the same in the file, in groups of two or more.
+    ///
+    /// PyTorch stores tied weights (an embedding that is the output layer too, say) once under
+    /// several names. In safetensors no two tensors can share bytes: there one of the names is
+    /// left out by its writer, and no group is found.
+    pub fn tied(&self) -> Vec<Vec<&str>> {
+        let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+        for (name, entry) in &self.entries {
+            if let pytorch::Place::Plain(range) = &entry.place
+                && !range.is_empty()
+            {
+                let same = (entry.shard, range.start, &entry.shape, entry.dtype);
+                groups.entry(same).or_default().push(name);
+            }
+        }
+        let mut tied: Vec<_> = groups.into_values().filter(|g| g.len() > 1).collect();
+        tied.sort();
+        tied
+    }
+
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
@@ -257,23 +275,83 @@ impl Checkpoint {
             name,
             dtype: entry.dtype,
             shape: &entry.shape,
-            // In bounds: the header's offsets were checked against the file's length.
-            bytes: &self.shards[entry.shard].map[entry.range.clone()],
+            data: match &entry.place {
+                // In bounds: the header's offsets were checked against the file's length.
+                pytorch::Place::Plain(range) => {
+                    Data::Plain(&self.shards[entry.shard].map[range.clone()])
+                }
+                pytorch::Place::Strided(strided) => {
+                    Data::Strided(strided, &self.shards[entry.shard].map)
+                }
+            },
         }
     }
 }
 
+type Entries = (BTreeMap<String, Entry>, BTreeMap<String, String>);
+
+/// The tensors and the metadata of a safetensors file.
+fn safetensors_entries(path: &Path, bytes: &[u8], shard: usize) -> Result<Entries> {
+    let (header_len, header) =
+        SafeTensors::read_metadata(bytes).map_err(|e| describe(path, bytes, e))?;
+    let start = LENGTH_BYTES + header_len;
+    let entry = |info: &TensorInfo| {
+        let (from, to) = info.data_offsets;
+        Entry {
+            shard,
+            dtype: info.dtype,
+            shape: info.shape.clone(),
+            place: pytorch::Place::Plain(start + from..start + to),
+        }
+    };
+    let entries = header.tensors().into_iter();
+    let entries = entries.map(|(name, info)| (name, entry(info))).collect();
+    let metadata = header.metadata().iter().flatten();
+    let metadata = metadata.map(|(k, v)| (k.clone(), v.clone())).collect();
+    Ok((entries, metadata))
+}
+
+/// The same of a file of `torch.save`.
+fn pytorch_entries(path: &Path, bytes: &[u8], shard: usize) -> Result<Entries> {
+    check_lfs(path, bytes)?;
+    let entries = pytorch::read(path, bytes)?
+        .into_iter()
+        .map(|(name, tensor)| {
+            let entry = Entry {
+                shard,
+                dtype: tensor.dtype,
+                shape: tensor.shape,
+                place: tensor.place,
+            };
+            (name, entry)
+        });
+    // What transformers writes for PyTorch's tensors.
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    Ok((entries.collect(), metadata))
+}
+
+/// Whether a folder has weights that [`Checkpoint::open`] reads.
+///
+/// Only names are looked at: the files may still be damaged.
+pub fn is_model_folder(dir: impl AsRef<Path>) -> bool {
+    let dir = dir.as_ref();
+    [
+        WEIGHTS_FILE,
+        INDEX_FILE,
+        PYTORCH_WEIGHTS_FILE,
+        PYTORCH_INDEX_FILE,
+    ]
+    .iter()
+    .any(|file| dir.join(file).exists())
+}
+
 /// Whether a folder has weights that [`Checkpoint::open`] reads, or would name as unsupported.
 pub(crate) fn has_weights(dir: &Path) -> bool {
-    dir.join(WEIGHTS_FILE).exists()
-        || dir.join(INDEX_FILE).exists()
-        || unsupported_weights(dir).is_some()
+    is_model_folder(dir) || unsupported_weights(dir).is_some()
 }
 
 fn unsupported_weights(dir: &Path) -> Option<CheckpointError> {
-    const OTHERS: [(&str, &str); 6] = [
-        ("pytorch_model.bin", "PyTorch pickle"),
-        ("pytorch_model.bin.index.json", "PyTorch pickle"),
+    const OTHERS: [(&str, &str); 4] = [
         ("adapter_model.safetensors", "PEFT adapter"),
         ("adapter_model.bin", "PEFT adapter"),
         ("tf_model.h5", "TensorFlow"),
@@ -292,12 +370,22 @@ fn is_plain_file_name(name: &str) -> bool {
         && components.next().is_none()
 }
 
+/// Git LFS leaves a short text in the place of a file that it has not fetched.
+fn check_lfs(path: &Path, bytes: &[u8]) -> Result<()> {
+    match bytes.starts_with(b"version https://git-lfs") {
+        true => Err(CheckpointError::LfsPointer {
+            path: path.to_path_buf(),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Turns the parser's error into one that says what is wrong with the file.
 fn describe(path: &Path, bytes: &[u8], error: SafeTensorError) -> CheckpointError {
-    let path_buf = path.to_path_buf();
-    if bytes.starts_with(b"version https://git-lfs") {
-        return CheckpointError::LfsPointer { path: path_buf };
+    if let Err(error) = check_lfs(path, bytes) {
+        return error;
     }
+    let path_buf = path.to_path_buf();
     let found = bytes.len() as u64;
     let truncated = |expected| CheckpointError::Truncated {
         path: path_buf.clone(),

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::error::{CheckpointError, Result};
+use crate::f8;
 use crate::tensor::is_float;
 use crate::writer::TensorData;
 
@@ -24,6 +25,9 @@ const HEADER_ALIGNMENT: usize = 8;
 
 /// How many elements are converted at a time: small enough for the first-level cache.
 const BLOCK: usize = 4096;
+
+/// The greatest number of the type.
+const E5M2_MAX: f32 = 57344.0;
 
 /// What a tensor will be in the file: name, type and shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,16 +157,17 @@ fn check_floats(spec: &TensorSpec, values: &[f32]) -> Result<()> {
     if values.len() != spec.num_elements() {
         return Err(wrong_length(spec, values.len()));
     }
-    let too_large = |v: &&f32| {
-        v.is_finite()
-            && match spec.dtype {
-                Dtype::F16 => f16::from_f32(**v).is_infinite(),
-                Dtype::BF16 => bf16::from_f32(**v).is_infinite(),
-                _ => false,
-            }
+    let too_large = |v: &&f32| match spec.dtype {
+        Dtype::F8_E5M2 => f8::E5M2.overflows(**v),
+        Dtype::F16 => v.is_finite() && f16::from_f32(**v).is_infinite(),
+        Dtype::BF16 => v.is_finite() && bf16::from_f32(**v).is_infinite(),
+        _ => false,
     };
     // Only values of some size can overflow: the rest is passed over quickly.
-    let threshold = f32::from(f16::MAX);
+    let threshold = match spec.dtype {
+        Dtype::F8_E5M2 => E5M2_MAX,
+        _ => f32::from(f16::MAX),
+    };
     match values
         .iter()
         .filter(|v| v.abs() >= threshold)
@@ -207,6 +212,8 @@ fn write_floats(out: &mut impl Write, dtype: Dtype, values: &[f32]) -> io::Resul
                 half.convert_from_f32_slice(block);
                 bytes.extend(half.iter().flat_map(|v| v.to_le_bytes()));
             }
+            Dtype::F8_E4M3 => bytes.extend(block.iter().map(|&v| f8::E4M3.encode(v))),
+            Dtype::F8_E5M2 => bytes.extend(block.iter().map(|&v| f8::E5M2.encode(v))),
             Dtype::F64 => bytes.extend(block.iter().flat_map(|&v| f64::from(v).to_le_bytes())),
             _ => bytes.extend(block.iter().flat_map(|v| v.to_le_bytes())),
         }

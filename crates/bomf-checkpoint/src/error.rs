@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 
+use crate::adapter::AdapterError;
+
 /// Why a checkpoint could not be opened, read, listed or written.
 ///
 /// [`CheckpointError::hint`] says how to mend it, where there is a way.
@@ -20,7 +22,10 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// A folder holds no weights at all.
-    #[error("no `model.safetensors` or `model.safetensors.index.json` in `{}`", dir.display())]
+    #[error(
+        "no `model.safetensors`, `pytorch_model.bin` or index of either in `{}`",
+        dir.display()
+    )]
     NoWeights {
         /// The folder.
         dir: PathBuf,
@@ -59,6 +64,89 @@ pub enum CheckpointError {
     LfsPointer {
         /// The file.
         path: PathBuf,
+    },
+    /// A file of PyTorch from before version 1.6: a pickle without an archive.
+    #[error("`{}` is in the format of PyTorch before 1.6, which is not read", path.display())]
+    LegacyPickle {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of PyTorch is no archive, or a damaged one.
+    #[error("`{}` is not a whole file of torch.save: {reason}", path.display())]
+    BrokenArchive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The pickle in a file of PyTorch does not make sense.
+    #[error("`{}` has a broken pickle: at byte {at} {reason}", path.display())]
+    BrokenPickle {
+        /// The file.
+        path: PathBuf,
+        /// The place of the opcode within the pickle.
+        at: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The pickle in a file of PyTorch wants something to be imported that no state dict of
+    /// tensors needs. It is never run.
+    #[error("`{}` asks for code to be run: `{name}`", path.display())]
+    AsksForCode {
+        /// The file.
+        path: PathBuf,
+        /// What it wants.
+        name: String,
+    },
+    /// A file of PyTorch holds something else than a dictionary.
+    #[error("`{}` holds {found}, not a dictionary of tensors", path.display())]
+    NoStateDict {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: &'static str,
+    },
+    /// An entry of the dictionary in a file of PyTorch is no tensor.
+    #[error("`{entry}` in `{}` is {found}, not a tensor", path.display())]
+    NotATensor {
+        /// The file.
+        path: PathBuf,
+        /// The entry's key.
+        entry: String,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A tensor's bytes are not in the file of PyTorch.
+    #[error("the bytes of tensor `{tensor}` are missing: `{}` has no record `data/{key}`", path.display())]
+    MissingStorage {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// The storage's key.
+        key: String,
+    },
+    /// A tensor reaches beyond its storage in a file of PyTorch.
+    #[error(
+        "tensor `{tensor}` in `{}` does not lie within its storage: shape {shape:?}, strides \
+         {stride:?}, offset {offset} in {bytes} bytes of {dtype}",
+        path.display()
+    )]
+    OutsideStorage {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<u64>,
+        /// Its strides, in elements.
+        stride: Vec<u64>,
+        /// Elements before its first one.
+        offset: u64,
+        /// The type of its elements.
+        dtype: Dtype,
+        /// Bytes of the storage.
+        bytes: u64,
     },
     /// `model.safetensors.index.json` (or another JSON file) does not parse.
     #[error("`{}` is not valid: {reason}", path.display())]
@@ -109,7 +197,7 @@ pub enum CheckpointError {
         dir: PathBuf,
     },
     /// A tensor of integers, booleans or an unknown type was asked for as floats.
-    #[error("tensor `{tensor}` is of type {dtype}, not a float of 16, 32 or 64 bits")]
+    #[error("tensor `{tensor}` is of type {dtype}, not a float of 8, 16, 32 or 64 bits")]
     NotFloat {
         /// The tensor's name.
         tensor: String,
@@ -142,6 +230,9 @@ pub enum CheckpointError {
         /// The tensor's name.
         tensor: String,
     },
+    /// An adapter cannot be read.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// A folder has no checkpoints in it.
     #[error("no checkpoints in `{}`", dir.display())]
     NoCheckpoints {
@@ -195,6 +286,23 @@ impl CheckpointError {
             E::NoWeights { .. } => {
                 "give a Hugging Face model folder: config.json and model.safetensors".into()
             }
+            E::UnsupportedFormat {
+                path,
+                format: "PEFT adapter",
+            } => {
+                let dir = path.parent().unwrap_or(Path::new("."));
+                format!(
+                    "put it into its base model first: `bomf lora fuse {} --into BASE -o OUT`",
+                    dir.display()
+                )
+            }
+            E::UnsupportedFormat {
+                path,
+                format: "TorchScript" | "big-endian PyTorch",
+            } => format!(
+                "save the model's state_dict() in Python: {}",
+                resave(path, "model.state_dict()")
+            ),
             E::UnsupportedFormat { path, .. } => {
                 let dir = path.parent().unwrap_or(Path::new("."));
                 format!(
@@ -202,6 +310,29 @@ impl CheckpointError {
                      save_pretrained(\"{0}\", safe_serialization=True)",
                     dir.display()
                 )
+            }
+            E::LegacyPickle { path } => resave(path, "torch.load(f)"),
+            E::AsksForCode { path, .. } => format!(
+                "nothing was run; if you trust the file, make one of tensors alone in Python: {}",
+                resave(path, "torch.load(f, weights_only=False)")
+            ),
+            E::NotATensor {
+                path,
+                entry,
+                found: "a dictionary",
+            } => {
+                let what = format!("torch.load(f)[{entry:?}]");
+                format!("if that is the model's state dict: {}", resave(path, &what))
+            }
+            E::NotATensor { .. } | E::NoStateDict { .. } => {
+                "save the model's state_dict() alone, without optimizer or counters".into()
+            }
+            E::BrokenArchive { .. } | E::BrokenPickle { .. } | E::MissingStorage { .. } => {
+                "the file is damaged or not PyTorch's: download or copy it again".into()
+            }
+            E::OutsideStorage { .. } => {
+                "the file is damaged, or the tensor was expanded: save it after .contiguous()"
+                    .into()
             }
             E::Truncated { .. } => "download or copy the file again".into(),
             E::BrokenHeader { .. } => {
@@ -215,6 +346,7 @@ impl CheckpointError {
             }
             E::NotFloat { .. } => "integer and boolean buffers are copied, never averaged".into(),
             E::OutOfRange { .. } => "write as bf16 or f32".into(),
+            E::Adapter(error) => return error.hint(),
             E::NoCheckpoints { is_model: true, .. } => {
                 "this folder is itself a model: give the folder that holds the checkpoints".into()
             }
@@ -243,6 +375,14 @@ impl CheckpointError {
             },
         }
     }
+}
+
+/// Python that writes a state dict in today's format over the old file.
+fn resave(path: &Path, what: &str) -> String {
+    format!(
+        "f = {:?}; torch.save({what}, f)",
+        path.display().to_string()
+    )
 }
 
 /// The result of everything in this crate.

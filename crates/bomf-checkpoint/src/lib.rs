@@ -1,23 +1,31 @@
 //! Memory-mapped and sharded checkpoints in Hugging Face format.
 //!
 //! - [`Checkpoint`] opens a model folder and gives views of its tensors, read where they lie;
+//! - [`Adapter`] opens a LoRA adapter of PEFT;
 //! - [`list_checkpoints`] finds the checkpoints of a training run, in order of their steps;
 //! - [`FolderWriter`] writes a model folder atomically, in one file or in shards;
 //! - [`write_json_atomic`] and [`write_bytes_atomic`] do the same for single files.
 //!
 //! Nothing here knows what a tensor means: names, types and shapes are taken as they are.
 
+mod adapter;
 mod atomic;
 mod checkpoint;
 mod encode;
 mod error;
+mod f8;
 mod list;
+mod pytorch;
 mod sidecars;
 mod tensor;
 mod writer;
 
+pub use adapter::{
+    ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, Adapter, AdapterConfig, AdapterError, AdapterHeader,
+    Bias, LayerFactors, LayerKind, LoraLayer, TargetModules,
+};
 pub use atomic::{write_bytes_atomic, write_json_atomic};
-pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE};
+pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE, is_model_folder};
 pub use encode::TensorSpec;
 pub use error::{CheckpointError, Result};
 pub use list::{CheckpointDir, list_checkpoints};

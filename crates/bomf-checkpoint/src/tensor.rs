@@ -5,16 +5,29 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 
 use crate::error::{CheckpointError, Result};
+use crate::f8;
+use crate::pytorch::Strided;
 
 /// A tensor of an open [`Checkpoint`](crate::Checkpoint): its name, type, shape and bytes.
 ///
-/// The bytes are little-endian and row-major, as safetensors stores them.
+/// The bytes are little-endian and row-major, as safetensors stores them. (A transposed tensor in
+/// a file of PyTorch is brought into that order when its bytes are first asked for, and the copy
+/// is kept as long as the checkpoint is open.)
 #[derive(Debug, Clone, Copy)]
 pub struct TensorRef<'a> {
     pub(crate) name: &'a str,
     pub(crate) dtype: Dtype,
     pub(crate) shape: &'a [usize],
-    pub(crate) bytes: &'a [u8],
+    pub(crate) data: Data<'a>,
+}
+
+/// Where a tensor's elements are found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Data<'a> {
+    /// Row-major in the mapped file.
+    Plain(&'a [u8]),
+    /// With other strides in the mapped file.
+    Strided(&'a Strided, &'a [u8]),
 }
 
 impl<'a> TensorRef<'a> {
@@ -33,9 +46,12 @@ impl<'a> TensorRef<'a> {
         self.shape
     }
 
-    /// Its bytes as they lie in the file.
+    /// Its bytes, row-major.
     pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+        match self.data {
+            Data::Plain(bytes) => bytes,
+            Data::Strided(strided, file) => strided.bytes(file),
+        }
     }
 
     /// Its number of elements: 1 for a scalar, 0 if any side is 0.
@@ -49,7 +65,7 @@ impl<'a> TensorRef<'a> {
         self.len() == 0
     }
 
-    /// Whether its elements can be read as `f32` (f16, bf16, f32 and f64 can).
+    /// Whether its elements can be read as `f32` (those of 8, 16, 32 and 64 bits can).
     pub fn is_float(&self) -> bool {
         is_float(self.dtype)
     }
@@ -61,13 +77,13 @@ impl<'a> TensorRef<'a> {
         if self.dtype != Dtype::F32 || cfg!(target_endian = "big") {
             return None;
         }
-        bytemuck::try_cast_slice(self.bytes).ok()
+        bytemuck::try_cast_slice(self.bytes()).ok()
     }
 
-    /// The elements as `f32`; f64 is rounded to nearest, f16 and bf16 are exact.
+    /// The elements as `f32`; f64 is rounded to nearest, the others are exact.
     ///
     /// # Errors
-    /// [`CheckpointError::NotFloat`] for integers, booleans and 8-bit floats.
+    /// [`CheckpointError::NotFloat`] for integers, booleans and types of fewer than 8 bits.
     pub fn to_f32(&self) -> Result<Vec<f32>> {
         let mut out = vec![0.0; self.len()];
         self.read_f32_into(&mut out)?;
@@ -87,21 +103,24 @@ impl<'a> TensorRef<'a> {
                 found: out.len(),
             });
         }
+        let bytes = self.bytes();
         match self.dtype {
             Dtype::F32 => match self.as_f32_slice() {
                 Some(values) => out.copy_from_slice(values),
-                None => each(self.bytes, out, f32::from_le_bytes),
+                None => each(bytes, out, f32::from_le_bytes),
             },
-            Dtype::F64 => each(self.bytes, out, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
+            Dtype::F64 => each(bytes, out, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
             // The slice conversions use the processor's own instructions where it has them.
-            Dtype::F16 => match aligned::<f16>(self.bytes) {
+            Dtype::F16 => match aligned::<f16>(bytes) {
                 Some(values) => values.convert_to_f32_slice(out),
-                None => each(self.bytes, out, |b| f16::from_le_bytes(b).to_f32()),
+                None => each(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
             },
-            Dtype::BF16 => match aligned::<bf16>(self.bytes) {
+            Dtype::BF16 => match aligned::<bf16>(bytes) {
                 Some(values) => values.convert_to_f32_slice(out),
-                None => each(self.bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
+                None => each(bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
             },
+            Dtype::F8_E4M3 => by_table(bytes, out, f8::E4M3),
+            Dtype::F8_E5M2 => by_table(bytes, out, f8::E5M2),
             dtype => {
                 return Err(CheckpointError::NotFloat {
                     tensor: self.name.to_owned(),
@@ -115,7 +134,10 @@ impl<'a> TensorRef<'a> {
 
 /// Whether elements of this type can be read as `f32`.
 pub fn is_float(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64)
+    matches!(
+        dtype,
+        Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64
+    )
 }
 
 fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Option<&[T]> {
@@ -123,6 +145,13 @@ fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Option<&[T]> {
         return None;
     }
     bytemuck::try_cast_slice(bytes).ok()
+}
+
+fn by_table(bytes: &[u8], out: &mut [f32], format: f8::Format) {
+    let table = format.table();
+    for (o, b) in out.iter_mut().zip(bytes) {
+        *o = table[usize::from(*b)];
+    }
 }
 
 fn each<const N: usize>(bytes: &[u8], out: &mut [f32], convert: impl Fn([u8; N]) -> f32) {

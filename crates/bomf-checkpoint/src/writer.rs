@@ -6,7 +6,7 @@
 //! takes for a model.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -136,14 +136,7 @@ impl FolderWriter {
         layout: &ModelLayout,
         mut fetch: impl FnMut(usize) -> Result<TensorData<'d>>,
     ) -> Result<()> {
-        let mut seen = BTreeMap::new();
-        for (i, spec) in specs.iter().enumerate() {
-            if seen.insert(spec.name.as_str(), i).is_some() {
-                return Err(CheckpointError::DuplicateTensor {
-                    tensor: spec.name.clone(),
-                });
-            }
-        }
+        check_names(specs)?;
         let shards = split(specs, layout.max_shard_bytes);
         if let [only] = &shards[..] {
             return self.write_file_of(WEIGHTS_FILE, specs, only, layout, &mut fetch);
@@ -161,6 +154,21 @@ impl FolderWriter {
             INDEX_FILE,
             &json!({"metadata": {"total_size": total_size}, "weight_map": weight_map}),
         )
+    }
+
+    /// Writes all tensors to one file of this name, as [`write_model`](Self::write_model) does.
+    ///
+    /// # Errors
+    /// As [`write_model`](Self::write_model).
+    pub fn write_tensors<'d>(
+        &mut self,
+        file_name: &str,
+        specs: &[TensorSpec],
+        mut fetch: impl FnMut(usize) -> Result<TensorData<'d>>,
+    ) -> Result<()> {
+        check_names(specs)?;
+        let all: Vec<usize> = (0..specs.len()).collect();
+        self.write_file_of(file_name, specs, &all, &ModelLayout::default(), &mut fetch)
     }
 
     fn write_file_of<'d>(
@@ -265,6 +273,16 @@ impl FolderWriter {
     fn create_file(&self, file_name: &str) -> Result<File> {
         File::create(self.temp.path().join(file_name))
             .map_err(|e| CheckpointError::io("create", &self.target.join(file_name), e))
+    }
+}
+
+fn check_names(specs: &[TensorSpec]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match specs.iter().find(|spec| !seen.insert(spec.name.as_str())) {
+        Some(twice) => Err(CheckpointError::DuplicateTensor {
+            tensor: twice.name.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

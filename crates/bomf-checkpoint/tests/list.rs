@@ -45,8 +45,8 @@ fn without_steps_all_model_folders_are_taken_by_name() {
     }
     fs::create_dir(root.path().join("logs")).unwrap();
     fs::create_dir(root.path().join("old")).unwrap();
-    fs::write(root.path().join("old/pytorch_model.bin"), "").unwrap();
-    // The pickle is listed, so that opening it says why it cannot be read.
+    fs::write(root.path().join("old/tf_model.h5"), "").unwrap();
+    // The other format is listed, so that opening it says why it cannot be read.
     assert_eq!(names(root.path()), ["old", "seed-a", "seed-b"]);
 }
 

@@ -183,20 +183,20 @@ fn a_folder_without_weights_is_said() {
     });
     assert_eq!(
         message,
-        "no `model.safetensors` or `model.safetensors.index.json` in `DIR`"
+        "no `model.safetensors`, `pytorch_model.bin` or index of either in `DIR`"
     );
 }
 
 #[test]
-fn a_pickle_is_named_with_how_to_convert_it() {
+fn another_format_is_named_with_how_to_convert_it() {
     let (error, message) = error_after(|dir| {
         fs::remove_dir_all(dir).unwrap();
         fs::create_dir(dir).unwrap();
-        fs::write(dir.join("pytorch_model.bin"), b"PK").unwrap();
+        fs::write(dir.join("tf_model.h5"), b"HDF").unwrap();
     });
     assert_eq!(
         message,
-        "`DIR/pytorch_model.bin` is in PyTorch pickle format, which is not supported yet"
+        "`DIR/tf_model.h5` is in TensorFlow format, which is not supported yet"
     );
     assert!(error.hint().unwrap().contains("safe_serialization=True"));
 }
@@ -281,8 +281,14 @@ fn an_index_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn half_precision_round_trips() {
-    for dtype in [Dtype::F16, Dtype::BF16, Dtype::F64, Dtype::F32] {
+fn other_precisions_round_trip() {
+    for dtype in [
+        Dtype::F8_E5M2,
+        Dtype::F16,
+        Dtype::BF16,
+        Dtype::F64,
+        Dtype::F32,
+    ] {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("m");
         let values = vec![0.5, -1.25, 0.0, -0.0, f32::INFINITY, 1024.0, 2.0];
@@ -292,5 +298,18 @@ fn half_precision_round_trips() {
         assert_eq!(x.dtype(), dtype);
         let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&x.to_f32().unwrap()), bits(&values));
+    }
+}
+
+#[test]
+fn eight_bits_are_read_as_the_golden_file_has_them() {
+    let checkpoint = Checkpoint::open(golden("pytorch/single")).unwrap();
+    for name in ["e4m3", "e5m2"] {
+        let values = checkpoint.tensor(name).unwrap().to_f32().unwrap();
+        assert_eq!(values.len(), 6);
+        assert!(
+            values.iter().all(|v| v.abs() < 4.0 && *v != 0.0),
+            "{values:?}"
+        );
     }
 }

@@ -269,6 +269,28 @@ fn values_beyond_the_range_of_f16_are_refused_and_infinities_kept() {
 }
 
 #[test]
+fn eight_bits_saturate_or_are_refused_as_the_type_has_infinities_or_not() {
+    let root = tempfile::tempdir().unwrap();
+    let mut writer = FolderWriter::create(root.path().join("m"), false).unwrap();
+    let mut write = |dtype, x: f32| {
+        let specs = [TensorSpec::new("x", dtype, &[2])];
+        writer.write_model(&specs, &ModelLayout::default(), |_| {
+            Ok(TensorData::F32(vec![1.0, x].into()))
+        })
+    };
+    assert!(matches!(
+        write(Dtype::F8_E5M2, -65000.0),
+        Err(CheckpointError::OutOfRange { .. })
+    ));
+    write(Dtype::F8_E5M2, 61000.0).unwrap();
+    write(Dtype::F8_E4M3, -65000.0).unwrap();
+    let folder = writer.commit().unwrap();
+    let checkpoint = bomf_checkpoint::Checkpoint::open(folder).unwrap();
+    let x = checkpoint.tensor("x").unwrap();
+    assert_eq!(x.to_f32().unwrap(), [1.0, -448.0]);
+}
+
+#[test]
 fn floats_for_an_integer_tensor_and_twins_are_refused() {
     let root = tempfile::tempdir().unwrap();
     let mut writer = FolderWriter::create(root.path().join("m"), false).unwrap();

@@ -105,6 +105,8 @@ pub enum Command {
     Fuse(FuseArgs),
     /// Another point of a run's front, or another method's average, as a model
     Pick(PickArgs),
+    /// LoRA adapters: fused exactly, or taken out of two models
+    Lora(LoraArgs),
     /// Scores of a model on a split
     Eval(EvalArgs),
     /// Write report.html again from an output folder
@@ -220,6 +222,95 @@ pub struct FuseArgs {
     pub recipe: Option<PathBuf>,
     #[command(flatten)]
     pub target: Target,
+}
+
+const LORA_HELP: &str = "\
+Examples:
+  bomf lora fuse ./adapter-a ./adapter-b -o ./fused
+  bomf lora extract --base ./base --model ./finetuned --rank 16 -o ./adapter";
+
+#[derive(Debug, Args)]
+#[command(after_help = LORA_HELP)]
+pub struct LoraArgs {
+    #[command(subcommand)]
+    pub command: LoraCommand,
+}
+
+/// What to do with adapters
+#[derive(Debug, Subcommand)]
+pub enum LoraCommand {
+    /// Several adapters as one, or into the full weights of their base model
+    Fuse(LoraFuseArgs),
+    /// The difference of two models as an adapter
+    Extract(LoraExtractArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf lora fuse ./a ./b ./c -o ./fused
+  bomf lora fuse ./a ./b --weights 0.7,0.3 --rank 16 -o ./fused
+  bomf lora fuse ./a ./b --weights 1,-0.5 --into ./base -o ./model
+
+The change of each weight is the sum of w_i (alpha_i / r_i) B_i A_i, whatever the ranks.
+Without --rank, --energy and --into the new adapter has the sum of all ranks and loses
+nothing; with --rank or --energy the best approximation is taken, and its error told.
+Adapters with DoRA or trained biases need --into.")]
+pub struct LoraFuseArgs {
+    /// Adapter folders of PEFT
+    #[arg(value_name = "ADAPTER", num_args = 1.., required = true)]
+    pub adapters: Vec<PathBuf>,
+    /// A weight for each, of any sign and sum [default: their average]
+    #[arg(
+        long,
+        value_name = "W1,W2,..",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub weights: Option<Vec<f64>>,
+    /// The greatest rank of the new adapter
+    #[arg(long, value_name = "R", conflicts_with_all = ["energy", "into"])]
+    pub rank: Option<usize>,
+    /// The part of each change's squared norm to keep, such as 0.99
+    #[arg(long, value_name = "E", conflicts_with = "into")]
+    pub energy: Option<f64>,
+    /// Write the full weights of this base model instead of an adapter
+    #[arg(long, value_name = "BASE")]
+    pub into: Option<PathBuf>,
+    #[command(flatten)]
+    pub target: LoraTarget,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf lora extract --base ./base --model ./finetuned --rank 16 -o ./adapter
+
+Matrices that differ get factors of that rank, with the error told for each; other tensors
+that differ (biases, norms, new heads) are stored whole.")]
+pub struct LoraExtractArgs {
+    /// The model that the adapter will be put on
+    #[arg(long, value_name = "DIR")]
+    pub base: PathBuf,
+    /// The model that it will make of it
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// The rank of the adapter
+    #[arg(long, value_name = "R")]
+    pub rank: usize,
+    #[command(flatten)]
+    pub target: LoraTarget,
+}
+
+/// Where an adapter or model goes
+#[derive(Debug, Args)]
+pub struct LoraTarget {
+    /// Output folder
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace an adapter or model that is there
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]

@@ -38,13 +38,19 @@ fn help_shows_what_there_is_with_examples() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("help", told(folder.path(), &["--help"]));
     for command in [
-        "run", "demo", "tune", "finetune", "fuse", "pick", "eval", "report", "pretrain", "bench",
-        "bo",
+        "run", "demo", "tune", "finetune", "fuse", "pick", "lora", "eval", "report", "pretrain",
+        "bench", "bo",
     ] {
         let help = told(folder.path(), &[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{help}");
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         insta::assert_snapshot!(format!("help_{command}"), help);
+    }
+    for command in ["fuse", "extract"] {
+        let help = told(folder.path(), &["lora", command, "--help"]);
+        assert!(help.contains("Examples:\n"), "{help}");
+        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+        insta::assert_snapshot!(format!("help_lora_{command}"), help);
     }
 }
 
@@ -136,6 +142,123 @@ fn a_report_is_written_from_an_output_folder() {
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.starts_with("error: ./results.json line "), "{error}");
+}
+
+/// A folder with the tiny adapters and base model of `bomf-checkpoint`'s tests in it.
+fn adapters() -> tempfile::TempDir {
+    let golden =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../bomf-checkpoint/tests/golden/adapters");
+    let root = tempfile::tempdir().unwrap();
+    for name in ["base", "plain", "patterns", "dora"] {
+        let to = root.path().join(name);
+        std::fs::create_dir(&to).unwrap();
+        for entry in std::fs::read_dir(golden.join(name)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+    root
+}
+
+#[test]
+fn adapters_are_fused_and_taken_out_again() {
+    let root = adapters();
+    let folder = root.path();
+    let fused = told(
+        folder,
+        &["lora", "fuse", "plain", "patterns", "-o", "exact"],
+    );
+    insta::assert_snapshot!("lora_fuse", fused);
+    let cut = [
+        "lora", "fuse", "plain", "patterns", "--rank", "2", "-o", "cut",
+    ];
+    insta::assert_snapshot!("lora_fuse_rank", told(folder, &cut));
+    let into = [
+        "lora",
+        "fuse",
+        "plain",
+        "dora",
+        "--weights",
+        "1,-0.5",
+        "--into",
+        "base",
+        "-o",
+        "model",
+    ];
+    insta::assert_snapshot!("lora_fuse_into", told(folder, &into));
+    let extract = [
+        "lora",
+        "extract",
+        "--base",
+        "base",
+        "--model",
+        "model",
+        "--rank",
+        "3",
+        "-o",
+        "taken",
+        "--output-format",
+        "json",
+    ];
+    let output = bomf(folder, &extract);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let outcome: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(outcome["out"], "taken");
+    // The classifier, which the adapter stores whole, differs too.
+    assert_eq!(outcome["modules"].as_array().unwrap().len(), 7);
+    let error = outcome["error"].as_f64().unwrap();
+    assert!(error > 0.0 && error < 0.5, "{error}");
+    for (dir, file) in [
+        ("exact", "adapter_config.json"),
+        ("cut", "adapter_model.safetensors"),
+        ("model", "model.safetensors"),
+        ("taken", "adapter_config.json"),
+    ] {
+        assert!(folder.join(dir).join(file).is_file(), "{dir}/{file}");
+    }
+    // The result is an adapter again, and may be replaced when that is asked for.
+    let again = [
+        "lora", "fuse", "exact", "cut", "--energy", "0.9", "-o", "taken",
+    ];
+    assert_eq!(bomf(folder, &again).status.code(), Some(2));
+    let again = [&again[..], &["--overwrite"]].concat();
+    assert_eq!(bomf(folder, &again).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_wrong_with_adapters_is_said_and_leaves_nothing() {
+    let root = adapters();
+    let folder = root.path();
+    std::fs::create_dir(folder.join("ia3")).unwrap();
+    std::fs::write(
+        folder.join("ia3/adapter_config.json"),
+        r#"{"peft_type": "IA3"}"#,
+    )
+    .unwrap();
+    std::fs::write(folder.join("ia3/adapter_model.safetensors"), "").unwrap();
+    let cases: &[(&str, &[&str])] = &[
+        ("lora_no_adapter", &["base"]),
+        ("lora_other_type", &["ia3"]),
+        ("lora_dora", &["plain", "dora"]),
+        ("lora_weights", &["plain", "patterns", "--weights", "1"]),
+        ("lora_weights_sum", &["plain", "--weights", "0.5"]),
+        ("lora_energy", &["plain", "--energy", "1.5"]),
+        (
+            "lora_rank_and_into",
+            &["plain", "--rank", "2", "--into", "base"],
+        ),
+        ("lora_other_base", &["plain", "--into", "plain"]),
+    ];
+    for (name, arguments) in cases {
+        let arguments = [&["lora", "fuse"], *arguments, &["-o", "out"]].concat();
+        let output = bomf(folder, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{name}: {output:?}");
+        assert!(output.stdout.is_empty(), "{name}");
+        insta::assert_snapshot!(*name, told(folder, &arguments));
+    }
+    assert!(!folder.join("out").exists());
+    let out_is_input = ["lora", "fuse", "plain", "-o", "plain", "--overwrite"];
+    assert_eq!(bomf(folder, &out_is_input).status.code(), Some(2));
 }
 
 #[test]

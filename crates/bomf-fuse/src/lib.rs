@@ -4,6 +4,7 @@
 //!   `f32` (mapped from disk, borrowed or owned), and fuses them into a flat vector;
 //! - [`methods`] has one module a method, each with its paper; [`method`] is what they have in
 //!   common, whatever the size of a tensor, and [`registry`] knows them by name;
+//! - [`lora`] fuses low-rank adapters;
 //! - [`Gram`] is the matrix of inner products of the members' differences from their mean, by
 //!   which distances between fused *weights* are known without fusing anything.
 //!
@@ -11,6 +12,7 @@
 
 mod error;
 mod gram;
+pub mod lora;
 mod members;
 pub mod method;
 pub mod methods;

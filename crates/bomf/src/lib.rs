@@ -3,6 +3,7 @@
 pub mod ask_tell;
 mod error;
 mod hub;
+pub mod lora;
 mod observer;
 mod output;
 mod pipeline;

@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod finetune;
 mod fuse;
+mod lora;
 mod pick;
 mod pretrain;
 mod report;
@@ -33,6 +34,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Tune(args) => tune::command(args, context),
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),
+        Command::Lora(args) => lora::command(args, context),
         Command::Eval(args) => eval::command(args, context),
         Command::Pick(args) => pick::command(args, context),
         Command::Report(args) => report::command(args, context),

@@ -5,7 +5,7 @@ use super::task::Task;
 use super::{in_pool, members};
 use crate::output::check_inputs;
 use crate::{Error, FuseRequest, Observer, claim_output};
-use bomf_checkpoint::{CheckpointError, list_checkpoints};
+use bomf_checkpoint::{CheckpointError, is_model_folder, list_checkpoints};
 use bomf_fuse::MemberSet;
 use bomf_study::{Finetune, Journal, MemberRecord, Results, Scores, Seconds, Stage1};
 use bomf_tune::models::{Config, Network};
@@ -32,7 +32,7 @@ fn folders(members: &[PathBuf]) -> Result<Vec<Folder>, Error> {
     let mut folders: Vec<Folder> = Vec::new();
     for path in members {
         match list_checkpoints(path) {
-            Ok(found) if found.iter().any(|c| c.step.is_some()) || !is_model(path) => {
+            Ok(found) if found.iter().any(|c| c.step.is_some()) || !is_model_folder(path) => {
                 folders.extend(found.into_iter().map(|c| (c.step, c.path)));
             }
             Ok(_) | Err(CheckpointError::NoCheckpoints { is_model: true, .. }) => {
@@ -45,11 +45,6 @@ fn folders(members: &[PathBuf]) -> Result<Vec<Folder>, Error> {
         folders.sort_by_key(|(step, _)| *step);
     }
     Ok(folders)
-}
-
-fn is_model(path: &Path) -> bool {
-    let weights = ["model.safetensors", "model.safetensors.index.json"];
-    weights.iter().any(|name| path.join(name).is_file())
 }
 
 /// The step in the name of a `checkpoint-<step>` folder.
