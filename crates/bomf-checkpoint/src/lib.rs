@@ -2,15 +2,19 @@
 //!
 //! - [`Checkpoint`] opens a model folder and gives views of its tensors, read where they lie;
 //! - [`list_checkpoints`] finds the checkpoints of a training run, in order of their steps;
-//! - [`FolderWriter`] writes a model folder atomically, in one file or in shards;
+//! - [`FolderWriter`] writes a model folder atomically, in one file or in shards, tensor by tensor
+//!   or, through [`ModelFiles`], at any place by any thread;
+//! - [`decode_f32`] and [`encode_f32`] turn the floats of files into `f32` and back;
 //! - [`write_json_atomic`] and [`write_bytes_atomic`] do the same for single files.
 //!
 //! Nothing here knows what a tensor means: names, types and shapes are taken as they are.
 
 mod atomic;
 mod checkpoint;
+mod convert;
 mod encode;
 mod error;
+mod files;
 mod list;
 mod sidecars;
 mod tensor;
@@ -18,9 +22,12 @@ mod writer;
 
 pub use atomic::{write_bytes_atomic, write_json_atomic};
 pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE};
+pub use convert::{Encoded, decode_f32, encode_f32, round_f32};
 pub use encode::TensorSpec;
 pub use error::{CheckpointError, Result};
+pub use files::{FilePlan, FilesPlan, ModelFiles};
 pub use list::{CheckpointDir, list_checkpoints};
 pub use safetensors::Dtype;
+pub use sidecars::sidecar_names;
 pub use tensor::{TensorRef, is_float};
 pub use writer::{FolderWriter, ModelLayout, TensorData};

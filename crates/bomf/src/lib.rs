@@ -3,6 +3,7 @@
 pub mod ask_tell;
 mod error;
 mod hub;
+pub mod merge;
 mod observer;
 mod output;
 mod pipeline;
@@ -12,6 +13,7 @@ mod request;
 pub use bomf_study as study;
 pub use error::Error;
 pub use hub::{HubError, Place, resolve_model};
+pub use merge::{DiffRequest, MergeOutcome, MergeRequest, VerifyRequest, diff, merge, verify};
 pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
 pub use pipeline::{bench, eval, finetune, fuse, pick, pretrain, run, tune};

@@ -40,7 +40,7 @@ use crate::recipe::{Finetune, RecipeError};
 const MAX_THREADS: usize = 1024;
 
 /// Runs `work` on a pool of `threads` threads; 0 takes every core.
-fn in_pool<T: Send>(
+pub(crate) fn in_pool<T: Send>(
     threads: usize,
     work: impl FnOnce() -> Result<T, Error> + Send,
 ) -> Result<T, Error> {
