@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""The same recipes on `bomf merge` and on mergekit: whether the tensors are the same.
+
+Each recipe below runs on both programs, on small checkpoints of Llama's shape with bf16 and f32 weights. For methods
+without chance, every element must be the same within one rounding step of the output type (the distance of two
+neighbouring numbers of that type at the element's magnitude, counted on their bits). Methods that draw at random draw
+differently; there, the share of elements that the merge left at the base and the mean change must agree, within five
+standard errors of independent draws. Prints a Markdown table; exit status 1 if anything differs.
+
+Usage: python3 check_mergekit.py --bomf target/release/bomf --mergekit .venv/bin/mergekit-yaml
+"""
+
+import argparse
+import math
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "bench"))
+import llama  # noqa: E402
+
+WEIGHTS = "weight: 0.3", "weight: 0.5", "weight: 0.4"
+DENSITIES = "weight: 0.3, density: 0.5", "weight: 0.5, density: 0.4", "weight: 0.4, density: 0.7"
+
+
+def of_models(method, parameters, top="", base=True, models=("a", "b", "c")):
+    lines = [f"merge_method: {method}"] + (["base_model: base"] if base else []) + ["models:"]
+    for model, own in zip(models, parameters):
+        lines += [f"  - model: {model}"] + ([f"    parameters: {{{own}}}"] if own else [])
+    return "\n".join(lines + ([top] if top else [])) + "\n"
+
+
+NONE = ("", "", "")
+#: Name, recipe, whether it draws at random.
+RECIPES = [
+    ("linear", of_models("linear", WEIGHTS, base=False), False),
+    ("linear, not normalised", of_models("linear", WEIGHTS, "parameters: {normalize: false}", base=False), False),
+    ("linear, gradient", of_models("linear", ("weight: [0, 1]", "weight: [1, 0.2, 0.5]", "weight: 0.4"), base=False), False),
+    ("linear, filters", of_models("linear", (
+        "weight: [{filter: mlp, value: [0.1, 0.9]}, {filter: self_attn, value: 0.7}, {value: 0.2}]",
+        "weight: 0.5", "weight: 0.4"), base=False), False),
+    ("linear with a base", of_models("linear", WEIGHTS, "parameters: {weight: 0.2}"), False),
+    ("slerp", of_models("slerp", ("",), "parameters: {t: 0.3}", models=("a",)), False),
+    ("slerp, gradient and filters", of_models("slerp", ("",),
+        "parameters: {t: [{filter: self_attn, value: [0, 0.5, 0.3, 0.7, 1]}, {filter: mlp, value: [1, 0.5, 0]}, {value: 0.5}]}",
+        models=("a",)), False),
+    ("nuslerp", of_models("nuslerp", WEIGHTS[:2], base=False, models=("a", "b")), False),
+    ("multislerp", of_models("multislerp", WEIGHTS, base=False), False),
+    ("karcher", of_models("karcher", NONE, base=False), False),
+    ("task_arithmetic", of_models("task_arithmetic", WEIGHTS), False),
+    ("task_arithmetic, lambda", of_models("task_arithmetic", WEIGHTS, "parameters: {lambda: 0.7, normalize: true}"), False),
+    ("ties", of_models("ties", DENSITIES), False),
+    ("ties, not normalised", of_models("ties", DENSITIES, "parameters: {normalize: false}"), False),
+    ("breadcrumbs", of_models("breadcrumbs", DENSITIES, "parameters: {gamma: 0.02}"), False),
+    ("breadcrumbs_ties", of_models("breadcrumbs_ties", DENSITIES), False),
+    ("dare_linear", of_models("dare_linear", DENSITIES), True),
+    ("dare_ties", of_models("dare_ties", DENSITIES), True),
+    ("della", of_models("della", DENSITIES, "parameters: {epsilon: 0.1}"), True),
+    ("della_linear", of_models("della_linear", DENSITIES, "parameters: {epsilon: 0.1}"), True),
+    ("sce", of_models("sce", NONE, "parameters: {select_topk: 0.3}"), False),
+    ("model_stock", of_models("model_stock", NONE), False),
+    ("nearswap", of_models("nearswap", ("",), "parameters: {t: 0.001}", models=("a",)), False),
+    ("arcee_fusion", of_models("arcee_fusion", ("",), models=("a",)), False),
+    ("ram", of_models("ram", NONE), False),
+    ("passthrough of slices", """\
+merge_method: passthrough
+slices:
+  - sources: [{model: a, layer_range: [0, 3]}]
+  - sources: [{model: b, layer_range: [1, 4], parameters: {scale: 0.5}}]
+""", False),
+    ("slerp of slices", """\
+merge_method: slerp
+base_model: base
+slices:
+  - sources: [{model: base, layer_range: [0, 2]}, {model: a, layer_range: [1, 3]}]
+    parameters: {t: [0.1, 0.9]}
+  - sources: [{model: base, layer_range: [2, 4]}, {model: a, layer_range: [2, 4]}]
+parameters: {t: 0.4}
+""", False),
+    ("linear to f32", of_models("linear", WEIGHTS, "dtype: float32", base=False), False),
+    ("linear of f32, rounded to bf16 before", of_models("linear", WEIGHTS, "dtype: bfloat16", base=False), False),
+    ("linear to f16", of_models("linear", WEIGHTS, "dtype: float32\nout_dtype: float16", base=False), False),
+    ("ties in f32 to bf16", of_models("ties", DENSITIES, "dtype: float32\nout_dtype: bfloat16"), False),
+]
+
+#: The types of the inputs that every recipe runs on.
+DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--bomf", default="target/release/bomf")
+    parser.add_argument("--mergekit", default="mergekit-yaml")
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--only", default="", help="recipes whose names hold this")
+    parser.add_argument("--dtypes", default="bf16,f32")
+    return parser.parse_args()
+
+
+def steps(a, b):
+    """The greatest number of rounding steps between two tensors of one float type."""
+    whole = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}[a.dtype]
+
+    def ordered(x):
+        bits = x.contiguous().view(whole).to(torch.int64)
+        # From sign and magnitude to an order without a gap at zero.
+        return torch.where(bits < 0, -(bits & torch.iinfo(whole).max), bits)
+
+    return (ordered(a) - ordered(b)).abs()
+
+
+def compare(ours, theirs, base, is_random):
+    """What to print of two merges, and whether they agree."""
+    if ours.keys() != theirs.keys():
+        return f"other tensors: {sorted(ours.keys() ^ theirs.keys())[:3]}", False
+    for name in ours:
+        if ours[name].dtype != theirs[name].dtype or ours[name].shape != theirs[name].shape:
+            return f"{name}: {ours[name].dtype} {tuple(ours[name].shape)}, {theirs[name].dtype}", False
+    if not is_random:
+        most, unequal, elements = 0, 0, 0
+        for name in ours:
+            found = steps(ours[name], theirs[name])
+            most = max(most, int(found.max()))
+            unequal += int((found > 0).sum())
+            elements += found.numel()
+        share = f"{100 * unequal / elements:.3f} % of elements one step apart" if unequal else "the same bits"
+        return (share if most <= 1 else f"up to {most} steps apart, {100 * unequal / elements:.3f} %"), most <= 1
+    kept, change, square, elements = [0, 0], [0.0, 0.0], [0.0, 0.0], 0
+    for name in ours:
+        elements += ours[name].numel()
+        for i, merged in enumerate((ours[name], theirs[name])):
+            moved = merged.double() - base[name].double()
+            kept[i] += int((moved == 0).sum())
+            change[i] += float((moved * torch.sign(ours[name].double() + theirs[name].double() - 2 * base[name].double())).sum())
+            square[i] += float((moved * moved).sum())
+    shares = [k / elements for k in kept]
+    share_error = math.sqrt(sum(s * (1 - s) for s in shares) / elements) + 1e-9
+    energy = square[0] / square[1] - 1
+    # Squares of normal numbers have relative variance 2; masks make it up to a few times that.
+    energy_error = math.sqrt(2 * 6 / elements)
+    agrees = abs(shares[0] - shares[1]) <= 5 * share_error and abs(energy) <= 5 * energy_error
+    return (f"at the base {100 * shares[0]:.2f} % and {100 * shares[1]:.2f} %, "
+            f"sum of squares {100 * energy:+.2f} %"), agrees
+
+
+def run(command, folder):
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.run([str(word) for word in command], cwd=folder, env=env, capture_output=True, text=True)
+
+
+def merged(folder):
+    tensors = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors |= load_file(file)
+    return tensors
+
+
+def main():
+    options = arguments()
+    bomf = pathlib.Path(options.bomf).resolve()
+    mergekit = shutil.which(options.mergekit) or options.mergekit
+    config = llama.config(options.hidden, options.layers, vocabulary=512)
+    failed = False
+    print("| recipe | inputs | bomf and mergekit |")
+    print("|---|---|---|")
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        for dtype in options.dtypes.split(","):
+            weights = llama.base(config, 0)
+            llama.write(work / "base", config, weights, DTYPES[dtype])
+            for i, name in enumerate("abc"):
+                llama.write(work / name, config, llama.tuned(weights, i + 1), DTYPES[dtype])
+            for name, text, is_random in RECIPES:
+                if options.only not in name:
+                    continue
+                (work / "recipe.yaml").write_text(text)
+                theirs = run([mergekit, "recipe.yaml", "theirs", "--no-copy-tokenizer", "--random-seed", "1"], work)
+                ours = run([bomf, "merge", "recipe.yaml", "-o", "ours", "--overwrite", "--no-hash"], work)
+                if ours.returncode or theirs.returncode:
+                    lines = [out.stderr.strip().splitlines()[-1:] for out in (ours, theirs) if out.returncode]
+                    found, agrees = f"failed: {lines}", False
+                else:
+                    found, agrees = compare(
+                        merged(work / "ours"), merged(work / "theirs"), merged(work / "base"), is_random)
+                failed |= not agrees
+                print(f"| {name} | {dtype} | {found}{'' if agrees else ' **differs**'} |", flush=True)
+                shutil.rmtree(work / "theirs", ignore_errors=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
