@@ -7,19 +7,24 @@ neighbouring numbers of that type at the element's magnitude, counted on their b
 differently; there, the share of elements that the merge left at the base and the mean change must agree, within five
 standard errors of independent draws. Prints a Markdown table; exit status 1 if anything differs.
 
-Usage: python3 check_mergekit.py --bomf target/release/bomf --mergekit .venv/bin/mergekit-yaml
+Usage: python3 check_mergekit.py --bomf target/release/bomf   (with mergekit 0.1.5 installed)
 """
 
 import argparse
 import math
-import os
+import logging
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 import torch
+import yaml
+from mergekit.config import MergeConfiguration
+from mergekit.merge import run_merge
+from mergekit.options import MergeOptions
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "bench"))
@@ -96,7 +101,6 @@ DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bomf", default="target/release/bomf")
-    parser.add_argument("--mergekit", default="mergekit-yaml")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--only", default="", help="recipes whose names hold this")
@@ -150,9 +154,24 @@ def compare(ours, theirs, base, is_random):
             f"sum of squares {100 * energy:+.2f} %"), agrees
 
 
-def run(command, folder):
-    env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.run([str(word) for word in command], cwd=folder, env=env, capture_output=True, text=True)
+def ours(bomf, folder):
+    """bomf's tensors."""
+    command = [bomf, "merge", "recipe.yaml", "-o", "ours", "--overwrite", "--no-hash", "--quiet"]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if found.returncode:
+        raise RuntimeError(found.stderr.strip())
+    return merged(folder / "ours")
+
+
+def theirs(text, folder):
+    """mergekit's tensors."""
+    config = MergeConfiguration.model_validate(yaml.safe_load(text))
+    out = folder / "theirs"
+    options = MergeOptions(copy_tokenizer=False, write_model_card=False, random_seed=1, quiet=True)
+    run_merge(config, str(out), options)
+    tensors = {name: value.clone() for name, value in merged(out).items()}
+    shutil.rmtree(out)
+    return tensors
 
 
 def merged(folder):
@@ -164,34 +183,33 @@ def merged(folder):
 
 def main():
     options = arguments()
-    bomf = pathlib.Path(options.bomf).resolve()
-    mergekit = shutil.which(options.mergekit) or options.mergekit
+    logging.disable(logging.WARNING)
+    bomf = str(pathlib.Path(options.bomf).resolve())
     config = llama.config(options.hidden, options.layers, vocabulary=512)
     failed = False
     print("| recipe | inputs | bomf and mergekit |")
     print("|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
-        work = pathlib.Path(work)
         for dtype in options.dtypes.split(","):
+            # mergekit keeps models open by their paths: each type has its own.
+            folder = pathlib.Path(work) / dtype
             weights = llama.base(config, 0)
-            llama.write(work / "base", config, weights, DTYPES[dtype])
+            llama.write(folder / "base", config, weights, DTYPES[dtype])
             for i, name in enumerate("abc"):
-                llama.write(work / name, config, llama.tuned(weights, i + 1), DTYPES[dtype])
+                llama.write(folder / name, config, llama.tuned(weights, i + 1), DTYPES[dtype])
             for name, text, is_random in RECIPES:
                 if options.only not in name:
                     continue
-                (work / "recipe.yaml").write_text(text)
-                theirs = run([mergekit, "recipe.yaml", "theirs", "--no-copy-tokenizer", "--random-seed", "1"], work)
-                ours = run([bomf, "merge", "recipe.yaml", "-o", "ours", "--overwrite", "--no-hash"], work)
-                if ours.returncode or theirs.returncode:
-                    lines = [out.stderr.strip().splitlines()[-1:] for out in (ours, theirs) if out.returncode]
-                    found, agrees = f"failed: {lines}", False
-                else:
-                    found, agrees = compare(
-                        merged(work / "ours"), merged(work / "theirs"), merged(work / "base"), is_random)
+                for model in ("base", "a", "b", "c"):
+                    text = re.sub(rf"(model: ){model}\b", rf"\g<1>{folder / model}", text)
+                (folder / "recipe.yaml").write_text(text)
+                try:
+                    pair = ours(bomf, folder), theirs(text, folder)
+                    found, agrees = compare(*pair, merged(folder / "base"), is_random)
+                except Exception as error:
+                    found, agrees = f"failed: {str(error).splitlines()[0]}", False
                 failed |= not agrees
                 print(f"| {name} | {dtype} | {found}{'' if agrees else ' **differs**'} |", flush=True)
-                shutil.rmtree(work / "theirs", ignore_errors=True)
     sys.exit(failed)
 
 
