@@ -10,6 +10,21 @@ use bomf_fuse::method::{Method, MethodSpec};
 use bomf_fuse::recipe::{Body, Input, MergeParts, MergeRecipe, Settings, Slice, SliceSource};
 use bomf_fuse::registry;
 
+/// The fields of a recipe.
+const FIELDS: [&str; 11] = [
+    "merge_method",
+    "models",
+    "slices",
+    "modules",
+    "base_model",
+    "parameters",
+    "dtype",
+    "out_dtype",
+    "tokenizer_source",
+    "tokenizer",
+    "chat_template",
+];
+
 /// The most layers of a model; far more than any has, and few enough to count through.
 const MAX_LAYERS: usize = 1 << 16;
 
@@ -39,6 +54,7 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
         };
         return Err(whole.wrong("a mapping with `merge_method` and `models` or `slices`"));
     }
+    known_fields_only(&whole)?;
     let mut top = whole.section()?;
     let methods: Vec<(&'static str, &'static dyn Method)> = registry::all()
         .iter()
@@ -62,7 +78,6 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
     top.read("out_dtype", &mut out_dtype, |f| f.word(DTYPES).map(Some))?;
     let tokenizer = reader.tokenizer(&mut top)?;
     let chat_template = chat_template(&mut top)?;
-    top.finish()?;
     let parts = MergeParts {
         method,
         models: reader.models,
@@ -85,6 +100,15 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
         notes: reader.notes,
         text: text.into(),
     })
+}
+
+/// Refuses a slip of the pen before what is missing because of it.
+fn known_fields_only(whole: &Field<'_>) -> Result<(), RecipeError> {
+    let mut section = whole.section()?;
+    for name in FIELDS {
+        section.field(name);
+    }
+    section.finish()
 }
 
 /// What is known while a recipe is read.
