@@ -22,19 +22,38 @@ fn every_half_precision_number_reads_and_writes_as_itself() {
     for (dtype, quiet) in [(Dtype::BF16, 0x40u16), (Dtype::F16, 0x200)] {
         let values = decode(dtype, &bits);
         let (again, encoded) = encode(dtype, &values);
-        for ((value, a), b) in values.iter().zip(bits.as_chunks().0).zip(again.as_chunks().0) {
+        for ((value, a), b) in values
+            .iter()
+            .zip(bits.as_chunks().0)
+            .zip(again.as_chunks().0)
+        {
             let (a, b) = (u16::from_le_bytes(*a), u16::from_le_bytes(*b));
             // A signalling NaN comes back quiet.
-            assert_eq!(if value.is_nan() { a | quiet } else { a }, b, "{dtype} {a:#x}");
+            assert_eq!(
+                if value.is_nan() { a | quiet } else { a },
+                b,
+                "{dtype} {a:#x}"
+            );
         }
         assert_eq!((encoded.infinite, encoded.overflowed), (2, 0));
-        assert_eq!(encoded.nan, values.iter().filter(|v| v.is_nan()).count() as u64);
+        assert_eq!(
+            encoded.nan,
+            values.iter().filter(|v| v.is_nan()).count() as u64
+        );
     }
 }
 
 #[test]
 fn what_does_not_fit_is_counted_apart_from_infinities() {
-    let values = [65504.0, 65519.9, 65520.0, -1e30, f32::INFINITY, f32::NAN, f32::MAX];
+    let values = [
+        65504.0,
+        65519.9,
+        65520.0,
+        -1e30,
+        f32::INFINITY,
+        f32::NAN,
+        f32::MAX,
+    ];
     let found = |dtype| encode(dtype, &values).1;
     let counts = |nan, infinite, overflowed| Encoded {
         nan,

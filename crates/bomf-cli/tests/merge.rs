@@ -104,7 +104,12 @@ fn elements(folder: &Path, model: &str, tensor: &str) -> Vec<f32> {
     let place = |i: usize| header[tensor]["data_offsets"][i].as_u64().unwrap() as usize;
     let bytes = &data[place(0)..place(1)];
     match header[tensor]["dtype"].as_str().unwrap() {
-        "F32" => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        "F32" => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect(),
         "BF16" => {
             let upper = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
             upper.map(|u| f32::from_bits(u32::from(u) << 16)).collect()
@@ -118,11 +123,20 @@ fn models_are_merged_verified_and_compared() {
     let folder = two_models();
     let folder = folder.path();
     let told = done(folder, &["merge", "recipe.yaml", "-o", "out"]);
-    assert!(told.starts_with("linear of 2 models: 4 tensors, 20 parameters"), "{told}");
+    assert!(
+        told.starts_with("linear of 2 models: 4 tensors, 20 parameters"),
+        "{told}"
+    );
     // Outside the layers the gradient's first value holds.
     assert_eq!(elements(folder, "out", "model.norm.weight"), [2.0; 5]);
-    assert_eq!(elements(folder, "out", "model.layers.0.mlp.weight"), [2.0; 5]);
-    assert_eq!(elements(folder, "out", "model.layers.1.mlp.weight"), [2.5; 5]);
+    assert_eq!(
+        elements(folder, "out", "model.layers.0.mlp.weight"),
+        [2.0; 5]
+    );
+    assert_eq!(
+        elements(folder, "out", "model.layers.1.mlp.weight"),
+        [2.5; 5]
+    );
     let config = std::fs::read(folder.join("out/config.json")).unwrap();
     assert_eq!(config, std::fs::read(folder.join("a/config.json")).unwrap());
 
@@ -134,7 +148,10 @@ fn models_are_merged_verified_and_compared() {
     assert_eq!(digest.len(), 64);
 
     let told = done(folder, &["verify", "out"]);
-    assert!(told.starts_with("the same, byte for byte: 4 tensors"), "{told}");
+    assert!(
+        told.starts_with("the same, byte for byte: 4 tensors"),
+        "{told}"
+    );
     let told = done(folder, &["diff", "a", "out"]);
     assert!(told.contains("0 of 4 tensors are the same"), "{told}");
     assert!(told.contains("model.layers.1"), "{told}");
@@ -190,9 +207,18 @@ dtype: bfloat16
 ",
     );
     done(folder, &["merge", "recipe.yaml", "-o", "out"]);
-    assert_eq!(elements(folder, "out", "model.embed_tokens.weight"), [1.0; 5]);
-    assert_eq!(elements(folder, "out", "model.layers.1.mlp.weight"), [1.0; 5]);
-    assert_eq!(elements(folder, "out", "model.layers.2.mlp.weight"), [1.5; 5]);
+    assert_eq!(
+        elements(folder, "out", "model.embed_tokens.weight"),
+        [1.0; 5]
+    );
+    assert_eq!(
+        elements(folder, "out", "model.layers.1.mlp.weight"),
+        [1.0; 5]
+    );
+    assert_eq!(
+        elements(folder, "out", "model.layers.2.mlp.weight"),
+        [1.5; 5]
+    );
     // After the layers the last slice counts, with its scale.
     assert_eq!(elements(folder, "out", "model.norm.weight"), [1.5; 5]);
     let config = std::fs::read(folder.join("out/config.json")).unwrap();
@@ -234,7 +260,11 @@ parameters: {weight: 0.6, density: 0.5}
     merge("shards", &["--threads", "3", "--max-shard-size", "150kB"]);
     let read = |name: &str| std::fs::read(folder.join(name).join("model.safetensors")).unwrap();
     assert_eq!(read("one"), read("two"));
-    assert!(folder.join("shards/model-00002-of-00002.safetensors").exists());
+    assert!(
+        folder
+            .join("shards/model-00002-of-00002.safetensors")
+            .exists()
+    );
     let told = done(folder, &["diff", "one", "shards"]);
     assert!(told.starts_with("the same"), "{told}");
     done(folder, &["verify", "shards", "--threads", "1"]);
@@ -244,19 +274,33 @@ parameters: {weight: 0.6, density: 0.5}
 fn wrong_recipes_and_models_end_with_2_and_leave_nothing() {
     let folder = two_models();
     let folder = folder.path();
-    write_model(&folder.join("wide"), "F32", &[("model.norm.weight", vec![0.0; 7])]);
+    write_model(
+        &folder.join("wide"),
+        "F32",
+        &[("model.norm.weight", vec![0.0; 7])],
+    );
     std::fs::create_dir(folder.join("empty")).unwrap();
     let truncated = folder.join("truncated");
     model(&truncated, "F32", 1.0);
     let whole = std::fs::read(truncated.join("model.safetensors")).unwrap();
-    std::fs::write(truncated.join("model.safetensors"), &whole[..whole.len() - 9]).unwrap();
+    std::fs::write(
+        truncated.join("model.safetensors"),
+        &whole[..whole.len() - 9],
+    )
+    .unwrap();
     let sharded = folder.join("sharded");
     std::fs::create_dir(&sharded).unwrap();
     let index = json!({"weight_map": {"model.norm.weight": "model-00001-of-00001.safetensors"}});
-    std::fs::write(sharded.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    std::fs::write(
+        sharded.join("model.safetensors.index.json"),
+        index.to_string(),
+    )
+    .unwrap();
 
     let models = |a: &str, b: &str| {
-        format!("merge_method: linear\nparameters: {{weight: 1}}\nmodels: [{{model: {a}}}, {{model: {b}}}]\n")
+        format!(
+            "merge_method: linear\nparameters: {{weight: 1}}\nmodels: [{{model: {a}}}, {{model: {b}}}]\n"
+        )
     };
     let cases: &[(&str, String)] = &[
         ("unknown_method", "merge_method: tise\nmodels: [{model: a}]\n".into()),
@@ -308,7 +352,17 @@ fn an_output_that_stands_there_is_replaced_only_when_asked() {
     done(folder, &["merge", "recipe.yaml", "-o", "out"]);
     let output = bomf(folder, &["merge", "recipe.yaml", "-o", "out"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    done(folder, &["merge", "recipe.yaml", "-o", "out", "--overwrite", "--no-hash"]);
+    done(
+        folder,
+        &[
+            "merge",
+            "recipe.yaml",
+            "-o",
+            "out",
+            "--overwrite",
+            "--no-hash",
+        ],
+    );
     let record = std::fs::read_to_string(folder.join("out/bomf.json")).unwrap();
     assert!(!record.contains("sha256"), "{record}");
     done(folder, &["verify", "out"]);
@@ -321,22 +375,39 @@ fn an_output_that_stands_there_is_replaced_only_when_asked() {
 fn nan_passes_through_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    write_model(&folder.join("a"), "BF16", &[("w", vec![1.0, f32::NAN, 3.0])]);
-    write_model(&folder.join("b"), "BF16", &[("w", vec![1.0, 2.0, f32::INFINITY])]);
+    write_model(
+        &folder.join("a"),
+        "BF16",
+        &[("w", vec![1.0, f32::NAN, 3.0])],
+    );
+    write_model(
+        &folder.join("b"),
+        "BF16",
+        &[("w", vec![1.0, 2.0, f32::INFINITY])],
+    );
     write_recipe(folder, &LINEAR.replace("[1, 3]", "1"));
     let output = bomf(folder, &["merge", "recipe.yaml", "-o", "out"]);
     assert!(output.status.success(), "{output:?}");
     let notes = String::from_utf8(output.stderr).unwrap();
-    assert!(notes.contains("tensor `w` has 2 values that are not finite"), "{notes}");
+    assert!(
+        notes.contains("tensor `w` has 2 values that are not finite"),
+        "{notes}"
+    );
     let found = elements(folder, "out", "w");
-    assert!(found[0] == 1.0 && found[1].is_nan() && found[2] == f32::INFINITY, "{found:?}");
+    assert!(
+        found[0] == 1.0 && found[1].is_nan() && found[2] == f32::INFINITY,
+        "{found:?}"
+    );
 }
 
 #[test]
 fn a_killed_merge_leaves_nothing_under_the_final_name() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let tensors = [("model.layers.0.w", vec![1.5; 3_000_000]), ("x", vec![0.5; 3_000_000])];
+    let tensors = [
+        ("model.layers.0.w", vec![1.5; 3_000_000]),
+        ("x", vec![0.5; 3_000_000]),
+    ];
     for name in ["a", "b"] {
         write_model(&folder.join(name), "F32", &tensors);
     }
@@ -351,13 +422,60 @@ fn a_killed_merge_leaves_nothing_under_the_final_name() {
         let _ = child.kill();
         let is_done = child.wait().unwrap().success();
         let out = folder.join("out");
-        assert!(is_done || !out.exists() || out.join("bomf.json").exists(), "{delay} ms");
+        assert!(
+            is_done || !out.exists() || out.join("bomf.json").exists(),
+            "{delay} ms"
+        );
         if out.exists() {
             // Whatever stands under the final name is whole.
             done(folder, &["verify", "out", "--quiet"]);
             std::fs::remove_dir_all(&out).unwrap();
         }
     }
+}
+
+#[test]
+fn one_vocabulary_is_asked_for_and_the_chat_template_goes_along() {
+    let folder = two_models();
+    let folder = folder.path();
+    let tokenizer = |b: u32| json!({"model": {"vocab": {"a": 0, "b": b}}, "added_tokens": [{"id": 9, "content": "<s>"}]});
+    let write =
+        |name: &str, value: Value| std::fs::write(folder.join(name), value.to_string()).unwrap();
+    write("a/tokenizer.json", tokenizer(1));
+    write("b/tokenizer.json", tokenizer(2));
+    write(
+        "a/tokenizer_config.json",
+        json!({"chat_template": "{{ a }}"}),
+    );
+    write(
+        "b/tokenizer_config.json",
+        json!({"chat_template": "{{ b }}", "x": 1}),
+    );
+
+    // Not asked for, it is only noted.
+    let output = bomf(folder, &["merge", "recipe.yaml", "-o", "plain"]);
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        note.contains("the vocabularies of b and a differ (token `b` is number 2 and number 1)"),
+        "{note}"
+    );
+    write_recipe(folder, &format!("{LINEAR}tokenizer_source: base\n"));
+    let output = bomf(folder, &["merge", "recipe.yaml", "-o", "out"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    nothing_is_left(folder, "other vocabulary");
+
+    write("b/tokenizer.json", tokenizer(1));
+    write_recipe(
+        folder,
+        &format!("{LINEAR}tokenizer: {{source: b}}\nchat_template: '{{{{ c }}}}'\n"),
+    );
+    done(folder, &["merge", "recipe.yaml", "-o", "out"]);
+    let config = std::fs::read(folder.join("out/tokenizer_config.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(config, json!({"chat_template": "{{ c }}", "x": 1}));
+    let template = std::fs::read_to_string(folder.join("out/chat_template.jinja")).unwrap();
+    assert_eq!(template, "{{ c }}");
+    done(folder, &["verify", "out"]);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use bomf_checkpoint::{CheckpointError, Dtype, FilesPlan, ModelLayout};
 use bomf_fuse::execute::DEFAULT_MEMORY;
 use bomf_fuse::method::{Source, Value};
 use bomf_fuse::plan::{Origin, Plan, Work};
-use bomf_fuse::recipe::{Body, Input, MergeParts, MergeRecipe, Setting, Settings, Slice, SliceSource};
+use bomf_fuse::recipe::{
+    Body, Input, MergeParts, MergeRecipe, Setting, Settings, Slice, SliceSource,
+};
 use bomf_fuse::{Control, FuseError, Sink, Summary, TensorInfo, Weights, execute, registry};
 
 /// A model in memory: tensors of `f32`, and of other types as bytes.
@@ -109,7 +111,10 @@ struct Memory(Mutex<BTreeMap<(usize, u64), Vec<u8>>>);
 
 impl Sink for Memory {
     fn put(&self, tensor: usize, start: u64, bytes: &[u8]) -> bomf_fuse::Result<()> {
-        self.0.lock().unwrap().insert((tensor, start), bytes.to_vec());
+        self.0
+            .lock()
+            .unwrap()
+            .insert((tensor, start), bytes.to_vec());
         Ok(())
     }
 }
@@ -131,13 +136,22 @@ fn run(plan: &Plan<'_>, max_memory: u64) -> (Vec<Vec<u8>>, Summary) {
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect()
 }
 
 #[test]
 fn floats_are_fused_and_the_rest_is_copied() {
-    let a = Model::new("a").floats("w", &[2], &[1.0, 2.0]).integers("ids", &[1, 2]);
-    let b = Model::new("b").floats("w", &[2], &[3.0, 6.0]).integers("ids", &[1, 3]);
+    let a = Model::new("a")
+        .floats("w", &[2], &[1.0, 2.0])
+        .integers("ids", &[1, 2]);
+    let b = Model::new("b")
+        .floats("w", &[2], &[3.0, 6.0])
+        .integers("ids", &[1, 3]);
     let recipe = MergeRecipe::new(whole("linear", &["a", "b"], None)).unwrap();
     let plan = Plan::new(&recipe, vec![&a, &b]).unwrap();
     assert_eq!(plan.notes.len(), 1);
@@ -158,7 +172,12 @@ fn a_base_that_the_method_does_not_use_is_one_model_more() {
     }]);
     let recipe = MergeRecipe::new(recipe).unwrap();
     let plan = Plan::new(&recipe, vec![&models[0], &models[1]]).unwrap();
-    let Work::Fuse { models, base, params } = &plan.tensors[0].work else {
+    let Work::Fuse {
+        models,
+        base,
+        params,
+    } = &plan.tensors[0].work
+    else {
         panic!()
     };
     assert_eq!((models.len(), base), (2, &None));
@@ -169,8 +188,14 @@ fn a_base_that_the_method_does_not_use_is_one_model_more() {
 fn a_head_that_is_tied_is_read_from_the_embedding() {
     let embedding = "model.embed_tokens.weight";
     let tied = || Model::new("tied").floats(embedding, &[1, 1], &[1.0]);
-    let untied = || Model::new("untied").floats(embedding, &[1, 1], &[3.0]).floats("lm_head.weight", &[1, 1], &[5.0]);
-    let twice = Model::new("twice").floats(embedding, &[1, 1], &[2.0]).floats("lm_head.weight", &[1, 1], &[2.0]);
+    let untied = || {
+        Model::new("untied")
+            .floats(embedding, &[1, 1], &[3.0])
+            .floats("lm_head.weight", &[1, 1], &[5.0])
+    };
+    let twice = Model::new("twice")
+        .floats(embedding, &[1, 1], &[2.0])
+        .floats("lm_head.weight", &[1, 1], &[2.0]);
 
     let recipe = MergeRecipe::new(whole("linear", &["untied", "tied"], None)).unwrap();
     let (a, b) = (untied(), tied());
@@ -181,7 +206,10 @@ fn a_head_that_is_tied_is_read_from_the_embedding() {
     // The reference's set of tensors is kept; a head that is only a copy is no loss.
     let recipe = MergeRecipe::new(whole("linear", &["tied", "twice"], None)).unwrap();
     let a = tied();
-    assert_eq!(Plan::new(&recipe, vec![&a, &twice]).unwrap().tensors.len(), 1);
+    assert_eq!(
+        Plan::new(&recipe, vec![&a, &twice]).unwrap().tensors.len(),
+        1
+    );
     let recipe = MergeRecipe::new(whole("linear", &["tied", "untied"], None)).unwrap();
     let b = untied();
     let error = Plan::new(&recipe, vec![&a, &b]).err().unwrap();
@@ -204,9 +232,10 @@ fn models_that_do_not_go_together_are_refused_by_tensor_and_name() {
 #[test]
 fn slices_take_their_layers_and_rename_them() {
     let layered = |name, layers: usize| {
-        (0..layers).fold(Model::new(name).floats("norm", &[1], &[0.0]), |model, layer| {
-            model.floats(&format!("model.layers.{layer}.w"), &[1], &[layer as f32])
-        })
+        (0..layers).fold(
+            Model::new(name).floats("norm", &[1], &[0.0]),
+            |model, layer| model.floats(&format!("model.layers.{layer}.w"), &[1], &[layer as f32]),
+        )
     };
     let (a, b) = (layered("a", 12), layered("b", 3));
     let source = |model, layers| SliceSource {
@@ -221,7 +250,12 @@ fn slices_take_their_layers_and_rename_them() {
         base: None,
         parameters: Settings::default(),
     };
-    let body = |end| Body::Slices(vec![slice(vec![source(0, 0..11)]), slice(vec![source(1, 1..end)])]);
+    let body = |end| {
+        Body::Slices(vec![
+            slice(vec![source(0, 0..11)]),
+            slice(vec![source(1, 1..end)]),
+        ])
+    };
     let recipe = MergeRecipe::new(parts("passthrough", &["a", "b"], None, body(3))).unwrap();
     let plan = Plan::new(&recipe, vec![&a, &b]).unwrap();
     assert_eq!(plan.layers, Some(13));
@@ -242,7 +276,10 @@ fn slices_take_their_layers_and_rename_them() {
 
     let recipe = MergeRecipe::new(parts("passthrough", &["a", "b"], None, body(4))).unwrap();
     let error = Plan::new(&recipe, vec![&a, &b]).err().unwrap();
-    assert_eq!(error.to_string(), "layers 1 to 4 are asked of b, which has 3");
+    assert_eq!(
+        error.to_string(),
+        "layers 1 to 4 are asked of b, which has 3"
+    );
 }
 
 #[test]
@@ -262,39 +299,75 @@ fn inputs_are_rounded_to_the_type_of_the_recipe_before_they_are_fused() {
 
 #[test]
 fn the_bytes_do_not_depend_on_threads_or_memory() {
-    let wave = |scale: f32| (0..200_003).map(|i| (i as f32 * scale).sin()).collect::<Vec<_>>();
-    let model = |name, scale| Model::new(name).floats("w", &[200_003], &wave(scale)).floats("x", &[3], &[scale; 3]);
+    let wave = |scale: f32| {
+        (0..200_003)
+            .map(|i| (i as f32 * scale).sin())
+            .collect::<Vec<_>>()
+    };
+    let model = |name, scale| {
+        Model::new(name)
+            .floats("w", &[200_003], &wave(scale))
+            .floats("x", &[3], &[scale; 3])
+    };
     let models = [model("base", 0.1), model("a", 0.2), model("b", 0.3)];
     for method in ["linear", "dare_ties", "della", "slerp"] {
-        let names: &[&str] = if method == "slerp" { &["base", "a"] } else { &["base", "a", "b"] };
+        let names: &[&str] = if method == "slerp" {
+            &["base", "a"]
+        } else {
+            &["base", "a", "b"]
+        };
         let mut recipe = whole(method, names, Some(0));
-        recipe.parameters.set("t", Setting::constant(Value::Number(0.3)));
-        recipe.parameters.set("density", Setting::constant(Value::Number(0.5)));
+        recipe
+            .parameters
+            .set("t", Setting::constant(Value::Number(0.3)));
+        recipe
+            .parameters
+            .set("density", Setting::constant(Value::Number(0.5)));
         recipe.out_dtype = Some(Dtype::BF16);
         let recipe = MergeRecipe::new(recipe).unwrap();
-        let weights: Vec<&dyn Weights> = models[..names.len()].iter().map(|m| m as &dyn Weights).collect();
+        let weights: Vec<&dyn Weights> = models[..names.len()]
+            .iter()
+            .map(|m| m as &dyn Weights)
+            .collect();
         let plan = Plan::new(&recipe, weights).unwrap();
-        let runs = [(1, DEFAULT_MEMORY), (3, DEFAULT_MEMORY), (2, 100_000)].map(|(threads, memory)| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| run(&plan, memory).0)
-        });
+        let runs =
+            [(1, DEFAULT_MEMORY), (3, DEFAULT_MEMORY), (2, 100_000)].map(|(threads, memory)| {
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                pool.install(|| run(&plan, memory).0)
+            });
         assert!(runs[0] == runs[1] && runs[0] == runs[2], "{method}");
     }
 }
 
 #[test]
 fn values_that_are_not_finite_are_counted_and_overflow_is_refused() {
-    let a = Model::new("a").floats("v", &[2], &[1e30, 1.0]).floats("w", &[3], &[f32::NAN, f32::INFINITY, 1.0]);
+    let a = Model::new("a").floats("v", &[2], &[1e30, 1.0]).floats(
+        "w",
+        &[3],
+        &[f32::NAN, f32::INFINITY, 1.0],
+    );
     let mut recipe = whole("linear", &["a"], None);
     let plain = MergeRecipe::new(whole("linear", &["a"], None)).unwrap();
     let plan = Plan::new(&plain, vec![&a]).unwrap();
-    assert_eq!(run(&plan, DEFAULT_MEMORY).1.not_finite, [("w".to_owned(), 2)]);
+    assert_eq!(
+        run(&plan, DEFAULT_MEMORY).1.not_finite,
+        [("w".to_owned(), 2)]
+    );
 
     recipe.out_dtype = Some(Dtype::F16);
     let recipe = MergeRecipe::new(recipe).unwrap();
     let plan = Plan::new(&recipe, vec![&a]).unwrap();
     let files = FilesPlan::new(&plan.specs(), &ModelLayout::default()).unwrap();
-    let found = execute(&plan, &files, &Memory::default(), DEFAULT_MEMORY, &Control::default());
+    let found = execute(
+        &plan,
+        &files,
+        &Memory::default(),
+        DEFAULT_MEMORY,
+        &Control::default(),
+    );
     let error = found.unwrap_err().to_string();
     assert_eq!(error, "tensor `v` has 1 values beyond the range of F16");
 }
@@ -318,7 +391,13 @@ fn a_full_disk_and_a_stop_end_the_fusion() {
     let recipe = MergeRecipe::new(whole("linear", &["a"], None)).unwrap();
     let plan = Plan::new(&recipe, vec![&a]).unwrap();
     let files = FilesPlan::new(&plan.specs(), &ModelLayout::default()).unwrap();
-    let found = execute(&plan, &files, &Full(0.into()), DEFAULT_MEMORY, &Control::default());
+    let found = execute(
+        &plan,
+        &files,
+        &Full(0.into()),
+        DEFAULT_MEMORY,
+        &Control::default(),
+    );
     assert!(matches!(
         found,
         Err(FuseError::Checkpoint(CheckpointError::DiskFull { .. }))

@@ -10,13 +10,13 @@ pub(super) const COPY: usize = 1 << 20;
 
 /// Elements of a block, at best: of few inputs they stay in the second-level cache, and the
 /// processor's prefetching gets going on each input.
-const BLOCK: usize = 1 << 13;
+const BLOCK: usize = 1 << 15;
 
 /// The least that a block may have.
 const LEAST_BLOCK: usize = 1 << 8;
 
 /// Blocks of a piece, at best: a piece of bf16 is then written by one call of 512 KiB.
-const BLOCKS: usize = 32;
+const BLOCKS: usize = 8;
 
 /// Bytes of an element in a buffer of values, and at most in one of output.
 const VALUE: usize = 4;

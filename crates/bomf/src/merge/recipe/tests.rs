@@ -61,7 +61,13 @@ chat_template: auto
     assert_eq!((recipe.base(), recipe.reference()), (Some(0), 0));
     assert_eq!(recipe.dtype(), Some(Dtype::F16));
     assert_eq!(recipe.out_dtype(), Some(Dtype::BF16));
-    assert_eq!(recipe.parameters().get("normalize").and_then(|s| s.value("x", 0.0)), Some(Value::Flag(true)));
+    assert_eq!(
+        recipe
+            .parameters()
+            .get("normalize")
+            .and_then(|s| s.value("x", 0.0)),
+        Some(Value::Flag(true))
+    );
     assert_eq!(file.tokenizer, Tokenizer::Same);
     assert_eq!(file.chat_template, ChatTemplate::Auto);
     assert_eq!(file.notes, [""; 0]);
@@ -85,7 +91,8 @@ fn a_recipe_of_slices_may_stand_in_a_module() {
         layer_range: [4, 12]
     parameters: {t: 0.1}
 ";
-    let plain = format!("merge_method: slerp\nbase_model: a\nparameters: {{t: 0.3}}\nslices:{slices}");
+    let plain =
+        format!("merge_method: slerp\nbase_model: a\nparameters: {{t: 0.3}}\nslices:{slices}");
     let file = read(&plain);
     let Body::Slices(found) = file.recipe.body() else {
         panic!("{file:?}")
@@ -100,7 +107,10 @@ fn a_recipe_of_slices_may_stand_in_a_module() {
     let file = read(module.trim_end());
     assert_eq!(number(file.recipe.parameters(), "t", "x", 0.0), Some(0.7));
     let error = wrong("merge_method: linear\nmodules:\n  text_decoder: {models: [{model: a}]}\n");
-    assert!(error.0.contains("module by module (text_decoder)"), "{error:?}");
+    assert!(
+        error.0.contains("module by module (text_decoder)"),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -122,8 +132,12 @@ models:
              has no effect here",
         ]
     );
-    let (error, hint) = wrong("merge_method: linear\nmodels: [{model: a}]\nparameters:\n  wieght: 1\n");
-    assert_eq!(error, "recipe.yaml line 4: unknown field `wieght` in `parameters`");
+    let (error, hint) =
+        wrong("merge_method: linear\nmodels: [{model: a}]\nparameters:\n  wieght: 1\n");
+    assert_eq!(
+        error,
+        "recipe.yaml line 4: unknown field `wieght` in `parameters`"
+    );
     assert_eq!(hint, "did you mean `weight`?");
 }
 
@@ -134,26 +148,82 @@ fn what_is_wrong_is_said_with_its_line() {
         ("", 0, "must be a mapping"),
         ("- a", 1, "must be a mapping"),
         ("models: [{model: a}]", 1, "that has `merge_method`"),
-        ("merge_method: linear\nmodels: []", 2, "a list that is not empty"),
-        ("merge_method: linear\nmodels: [{modle: a}]", 2, "that has `model`"),
+        (
+            "merge_method: linear\nmodels: []",
+            2,
+            "a list that is not empty",
+        ),
+        (
+            "merge_method: linear\nmodels: [{modle: a}]",
+            2,
+            "that has `model`",
+        ),
         ("merge_method: linear\nmodels: [a]", 2, "that has `model`"),
-        ("merge_method: linear\nmodels: [{model: a}]\nslices: []", 3, "left out"),
-        ("merge_method: linear\nmodels: [{model: a}]\ndtype: bf16", 3, "bfloat16"),
-        ("merge_method: linear\nmodels: [{model: a}]\ntokenizer_source: x", 3, "base, union"),
-        ("merge_method: linear\nmodels: [{model: a}]\nchat_template: chatml", 3, "by name"),
-        ("merge_method: linear\nmodels:\n  - model: a+b", 3, "adapter"),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\nslices: []",
+            3,
+            "left out",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ndtype: bf16",
+            3,
+            "bfloat16",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer_source: x",
+            3,
+            "base, union",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\nchat_template: chatml",
+            3,
+            "by name",
+        ),
+        (
+            "merge_method: linear\nmodels:\n  - model: a+b",
+            3,
+            "adapter",
+        ),
         (&format!("{head}      weight: one\n"), 6, "a number"),
         (&format!("{head}      weight: [1, [2]]\n"), 6, "a number"),
         (&format!("{head}      weight: []\n"), 6, "not empty"),
-        (&format!("{head}      weight:\n        - filter: mlp\n"), 7, "that has `value`"),
-        (&format!("{head}      weight:\n        - {{value: 1, fitler: x}}\n"), 7, "unknown field"),
+        (
+            &format!("{head}      weight:\n        - filter: mlp\n"),
+            7,
+            "that has `value`",
+        ),
+        (
+            &format!("{head}      weight:\n        - {{value: 1, fitler: x}}\n"),
+            7,
+            "unknown field",
+        ),
         (&format!("{head}      density: 1.5\n"), 6, "at most 1"),
         (&format!("{head}      density: .nan\n"), 6, "at most 1"),
-        ("merge_method: ties\nmodels: [{model: a}]", 2, "needs a base model"),
-        ("merge_method: slerp\nbase_model: a\nmodels: [{model: a}]", 3, "takes 1 model"),
-        ("merge_method: linear\nmodels: [{model: a}, {model: a}]", 2, "named twice"),
-        ("merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: [2, 2]}]}]", 2, "greater than"),
-        ("merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: 2}]}]", 2, "a list"),
+        (
+            "merge_method: ties\nmodels: [{model: a}]",
+            2,
+            "needs a base model",
+        ),
+        (
+            "merge_method: slerp\nbase_model: a\nmodels: [{model: a}]",
+            3,
+            "takes 1 model",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}, {model: a}]",
+            2,
+            "named twice",
+        ),
+        (
+            "merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: [2, 2]}]}]",
+            2,
+            "greater than",
+        ),
+        (
+            "merge_method: passthrough\nslices: [{sources: [{model: a, layer_range: 2}]}]",
+            2,
+            "a list",
+        ),
         (
             "merge_method: slerp\nbase_model: a\nslices:\n  - sources: [{model: a, layer_range: [0, 2]}, {model: b, layer_range: [0, 3]}]",
             4,
