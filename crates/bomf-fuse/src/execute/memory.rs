@@ -8,8 +8,9 @@ pub const DEFAULT_MEMORY: u64 = 256 << 20;
 /// The bytes that are copied at a time.
 pub(super) const COPY: usize = 1 << 20;
 
-/// Elements of a block, at best: of few inputs they stay in the second-level cache, and the
-/// processor's prefetching gets going on each input.
+/// Elements of a block, at best: few inputs stay in the second-level cache, and each is read far
+/// enough at a time for the processor's prefetching. (Eight bf16 inputs took 7 % longer with a
+/// quarter of this, 45 % longer with a 16th.)
 const BLOCK: usize = 1 << 15;
 
 /// The least that a block may have.

@@ -79,7 +79,19 @@ pub struct Plan<'a> {
 /// One input of a tensor to be planned.
 struct Part<'a> {
     origin: Origin,
+    /// The name of the tensor that it is tied to, where that is read in its place.
+    tied: Option<String>,
     own: Option<&'a Settings>,
+}
+
+impl Part<'_> {
+    /// Where its elements are read.
+    fn source(self) -> Origin {
+        Origin {
+            model: self.origin.model,
+            tensor: self.tied.unwrap_or(self.origin.tensor),
+        }
+    }
 }
 
 /// What the tensors of a place have in common.
@@ -149,6 +161,7 @@ impl<'a> Plan<'a> {
                     model,
                     tensor: name.clone(),
                 },
+                tied: None,
                 own,
             });
             let place = Place {
@@ -203,6 +216,7 @@ impl<'a> Plan<'a> {
                     model: source.input.model,
                     tensor: name.clone(),
                 },
+                tied: None,
                 own: Some(&source.input.parameters),
             });
             self.tensor(name.clone(), parts.collect(), &self.place_of(slice, 0.0))?;
@@ -257,6 +271,7 @@ impl<'a> Plan<'a> {
                             model: source.input.model,
                             tensor: format!("{stack}{}{rest}", source.layers.start + index),
                         },
+                        tied: None,
                         own: Some(&source.input.parameters),
                     });
                 self.tensor(format!("{stack}{layer}{rest}"), parts.collect(), &place)?;
@@ -288,12 +303,14 @@ impl<'a> Plan<'a> {
         let mut dtype = None;
         for part in &mut parts {
             let weights = self.models[part.origin.model];
-            if weights.info(&part.origin.tensor).is_none()
-                && let Some(tied) = tied_to(weights, &part.origin.tensor)
-            {
-                part.origin.tensor = tied.to_owned();
+            if weights.info(&part.origin.tensor).is_none() {
+                part.tied = tied_to(weights, &part.origin.tensor).map(str::to_owned);
             }
-            let (member, found) = self.find(&part.origin, &origin)?;
+            let read = Origin {
+                model: part.origin.model,
+                tensor: part.tied.clone().unwrap_or(part.origin.tensor.clone()),
+            };
+            let (member, found) = self.find(&read, &origin)?;
             if found.shape != info.shape {
                 return Err(FuseError::ShapeMismatch {
                     tensor: name,
@@ -341,8 +358,8 @@ impl<'a> Plan<'a> {
         self.tensors.push(PlannedTensor {
             spec: spec(dtype),
             work: Work::Fuse {
-                models: models.into_iter().map(|part| part.origin).collect(),
-                base: base.into_iter().next().map(|part| part.origin),
+                models: models.into_iter().map(Part::source).collect(),
+                base: base.into_iter().next().map(Part::source),
                 params,
             },
         });

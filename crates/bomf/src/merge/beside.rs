@@ -5,7 +5,7 @@ use super::recipe::{ChatTemplate, MergeFile, Tokenizer};
 use super::vocabulary;
 use crate::{Error, Observer};
 use bomf_checkpoint::{CheckpointError, Dtype, sidecar_names};
-use bomf_fuse::Plan;
+use bomf_fuse::plan::{Plan, PlannedTensor, Work};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -116,19 +116,15 @@ fn edited(
 ) -> Result<Vec<u8>, Error> {
     let recipe = &file.recipe;
     let path = models.places[recipe.reference()].join(CONFIG);
-    let dtype = recipe.out_dtype().or(recipe.dtype());
-    if dtype.is_none() && plan.layers.is_none() {
-        return Ok(bytes.to_vec());
-    }
     let mut config = json(bytes, &path)?;
+    let before = config.clone();
     let Value::Object(fields) = &mut config else {
         return Ok(bytes.to_vec());
     };
-    if let Some(name) = dtype.and_then(torch_name) {
-        let key = if fields.contains_key("dtype") {
-            "dtype"
-        } else {
-            "torch_dtype"
+    if let Some(name) = dtype_of(plan).and_then(torch_name) {
+        let key = match fields.contains_key("dtype") {
+            true => "dtype",
+            false => "torch_dtype",
         };
         fields.insert(key.into(), name.into());
     }
@@ -139,7 +135,19 @@ fn edited(
             "config.json has no number of layers that is known; the output has {layers}"
         ));
     }
-    Ok(to_bytes(&config))
+    // What does not change is carried along as it is.
+    Ok(match config == before {
+        true => bytes.to_vec(),
+        false => to_bytes(&config),
+    })
+}
+
+/// The type of all tensors that are fused, if they have one.
+fn dtype_of(plan: &Plan<'_>) -> Option<Dtype> {
+    let fused = |t: &&PlannedTensor| matches!(t.work, Work::Fuse { .. });
+    let mut dtypes = plan.tensors.iter().filter(fused).map(|t| t.spec.dtype);
+    let first = dtypes.next()?;
+    dtypes.all(|dtype| dtype == first).then_some(first)
 }
 
 /// The layer of its first source that each layer of the output comes from.
