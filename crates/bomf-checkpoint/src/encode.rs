@@ -89,15 +89,14 @@ impl Serialize for Header<'_> {
     }
 }
 
-/// Writes the tensors `members` of `specs` to a file; `shown` is its name in error messages.
-pub(crate) fn write_safetensors<'d>(
-    file: &mut File,
+/// What a file with the tensors `members` of `specs` begins with (the header and its length), and
+/// the order in which they follow; `shown` is the file's name in error messages.
+pub(crate) fn head(
     shown: &Path,
     specs: &[TensorSpec],
     members: &[usize],
     metadata: &BTreeMap<String, String>,
-    fetch: &mut impl FnMut(usize) -> Result<TensorData<'d>>,
-) -> Result<()> {
+) -> Result<(Vec<u8>, Vec<usize>)> {
     let mut order = members.to_vec();
     // `Dtype` is ordered by alignment.
     order.sort_by(|&a, &b| {
@@ -124,11 +123,23 @@ pub(crate) fn write_safetensors<'d>(
         }
     })?;
     header.resize(header.len().next_multiple_of(HEADER_ALIGNMENT), b' ');
+    let mut head = (header.len() as u64).to_le_bytes().to_vec();
+    head.extend(header);
+    Ok((head, order))
+}
 
+/// Writes the tensors `members` of `specs` to a file; `shown` is its name in error messages.
+pub(crate) fn write_safetensors<'d>(
+    file: &mut File,
+    shown: &Path,
+    specs: &[TensorSpec],
+    members: &[usize],
+    metadata: &BTreeMap<String, String>,
+    fetch: &mut impl FnMut(usize) -> Result<TensorData<'d>>,
+) -> Result<()> {
+    let (head, order) = head(shown, specs, members, metadata)?;
     let failed = |e| CheckpointError::io("write", shown, e);
-    file.write_all(&(header.len() as u64).to_le_bytes())
-        .map_err(failed)?;
-    file.write_all(&header).map_err(failed)?;
+    file.write_all(&head).map_err(failed)?;
     for &i in &order {
         let spec = &specs[i];
         match fetch(i)? {

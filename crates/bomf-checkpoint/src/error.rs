@@ -265,6 +265,19 @@ pub enum CheckpointError {
         /// The file that was being written.
         path: PathBuf,
     },
+    /// The disk has less room than what is about to be written.
+    #[error(
+        "`{}` needs {needed} bytes, but its disk has {available} left",
+        path.display()
+    )]
+    NoSpace {
+        /// The target.
+        path: PathBuf,
+        /// What will be written.
+        needed: u64,
+        /// What is left.
+        available: u64,
+    },
     /// Any other failure of the file system.
     #[error("cannot {action} `{}`: {error}", path.display())]
     Io {
@@ -356,7 +369,9 @@ impl CheckpointError {
             E::TargetExists { .. } => "choose another folder or allow overwriting".into(),
             E::NotAModelFolder { .. } => "choose another folder, or empty this one yourself".into(),
             E::BadTarget { .. } => "give a path that ends in a folder name".into(),
-            E::DiskFull { .. } => "free some space or write to another disk".into(),
+            E::DiskFull { .. } | E::NoSpace { .. } => {
+                "free some space or write to another disk".into()
+            }
             _ => return None,
         };
         Some(hint)

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::error::{CheckpointError, Result};
+
 /// Files that are carried along as they are, wherever they exist.
 const NAMES: [&str; 16] = [
     "config.json",
@@ -24,10 +26,14 @@ const NAMES: [&str; 16] = [
 ];
 
 /// The sidecar files in `dir`, sorted by name: configuration, tokenizer, vocabulary, licence.
-pub(crate) fn sidecar_names(dir: &Path) -> std::io::Result<Vec<String>> {
+///
+/// # Errors
+/// I/O errors.
+pub fn sidecar_names(dir: &Path) -> Result<Vec<String>> {
+    let failed = |e| CheckpointError::io("list", dir, e);
     let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };

@@ -1,11 +1,9 @@
 //! One tensor of a checkpoint, seen where it lies in the mapped file.
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
 use safetensors::Dtype;
 
+use crate::convert::decode_f32;
 use crate::error::{CheckpointError, Result};
-use crate::f8;
 use crate::pytorch::Strided;
 
 /// A tensor of an open [`Checkpoint`](crate::Checkpoint): its name, type, shape and bytes.
@@ -103,32 +101,17 @@ impl<'a> TensorRef<'a> {
                 found: out.len(),
             });
         }
-        let bytes = self.bytes();
-        match self.dtype {
-            Dtype::F32 => match self.as_f32_slice() {
-                Some(values) => out.copy_from_slice(values),
-                None => each(bytes, out, f32::from_le_bytes),
-            },
-            Dtype::F64 => each(bytes, out, |b: [u8; 8]| f64::from_le_bytes(b) as f32),
-            // The slice conversions use the processor's own instructions where it has them.
-            Dtype::F16 => match aligned::<f16>(bytes) {
-                Some(values) => values.convert_to_f32_slice(out),
-                None => each(bytes, out, |b| f16::from_le_bytes(b).to_f32()),
-            },
-            Dtype::BF16 => match aligned::<bf16>(bytes) {
-                Some(values) => values.convert_to_f32_slice(out),
-                None => each(bytes, out, |b| bf16::from_le_bytes(b).to_f32()),
-            },
-            Dtype::F8_E4M3 => by_table(bytes, out, f8::E4M3),
-            Dtype::F8_E5M2 => by_table(bytes, out, f8::E5M2),
-            dtype => {
-                return Err(CheckpointError::NotFloat {
-                    tensor: self.name.to_owned(),
-                    dtype,
-                });
-            }
+        if let Some(values) = self.as_f32_slice() {
+            out.copy_from_slice(values);
+            return Ok(());
         }
-        Ok(())
+        match decode_f32(self.dtype, self.bytes(), out) {
+            true => Ok(()),
+            false => Err(CheckpointError::NotFloat {
+                tensor: self.name.to_owned(),
+                dtype: self.dtype,
+            }),
+        }
     }
 }
 
@@ -138,25 +121,4 @@ pub fn is_float(dtype: Dtype) -> bool {
         dtype,
         Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64
     )
-}
-
-fn aligned<T: bytemuck::Pod>(bytes: &[u8]) -> Option<&[T]> {
-    if cfg!(target_endian = "big") {
-        return None;
-    }
-    bytemuck::try_cast_slice(bytes).ok()
-}
-
-fn by_table(bytes: &[u8], out: &mut [f32], format: f8::Format) {
-    let table = format.table();
-    for (o, b) in out.iter_mut().zip(bytes) {
-        *o = table[usize::from(*b)];
-    }
-}
-
-fn each<const N: usize>(bytes: &[u8], out: &mut [f32], convert: impl Fn([u8; N]) -> f32) {
-    let (chunks, _) = bytes.as_chunks::<N>();
-    for (o, b) in out.iter_mut().zip(chunks) {
-        *o = convert(*b);
-    }
 }

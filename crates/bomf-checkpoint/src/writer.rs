@@ -19,6 +19,7 @@ use crate::atomic::{create_dirs, parent_of, sync_dir, to_json};
 use crate::checkpoint::{INDEX_FILE, WEIGHTS_FILE, has_weights};
 use crate::encode::{TensorSpec, write_safetensors};
 use crate::error::{CheckpointError, Result};
+use crate::files::{FilesPlan, ModelFiles};
 use crate::sidecars::sidecar_names;
 
 /// The values of one tensor on their way to the disk.
@@ -119,6 +120,23 @@ impl FolderWriter {
         self.temp.path()
     }
 
+    /// Refuses to begin if the target's disk has less room than `bytes`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoSpace`]; I/O errors.
+    pub fn require_space(&self, bytes: u64) -> Result<()> {
+        let available = fs4::available_space(self.temp.path())
+            .map_err(|e| CheckpointError::io("ask for the space left at", &self.target, e))?;
+        match available < bytes {
+            true => Err(CheckpointError::NoSpace {
+                path: self.target.clone(),
+                needed: bytes,
+                available,
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Writes all tensors, in one file or in shards with an index; `fetch` is called once for each
     /// spec (by its number, in the order in which they lie in the files).
     ///
@@ -187,6 +205,19 @@ impl FolderWriter {
             .map_err(|e| CheckpointError::io("sync", &shown, e))
     }
 
+    /// Creates the weights files of a plan, each with its header, to be written by any thread; the
+    /// index is written, too. [`ModelFiles::sync`] must be called before
+    /// [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn open_files(&mut self, plan: &FilesPlan) -> Result<ModelFiles> {
+        if let Some(index) = &plan.index {
+            self.write_json(INDEX_FILE, index)?;
+        }
+        ModelFiles::create(self.temp.path(), &self.target, plan)
+    }
+
     /// Writes a file of this name into the folder.
     ///
     /// # Errors
@@ -217,7 +248,7 @@ impl FolderWriter {
     /// I/O errors.
     pub fn copy_sidecars(&mut self, from: impl AsRef<Path>) -> Result<Vec<String>> {
         let from = from.as_ref();
-        let names = sidecar_names(from).map_err(|e| CheckpointError::io("list", from, e))?;
+        let names = sidecar_names(from)?;
         let mut copied = Vec::new();
         for name in names {
             if self.temp.path().join(&name).exists() {
@@ -287,7 +318,7 @@ fn check_names(specs: &[TensorSpec]) -> Result<()> {
 }
 
 /// Which specs go into which file.
-fn split(specs: &[TensorSpec], max_bytes: Option<u64>) -> Vec<Vec<usize>> {
+pub(crate) fn split(specs: &[TensorSpec], max_bytes: Option<u64>) -> Vec<Vec<usize>> {
     let max_bytes = max_bytes.unwrap_or(u64::MAX);
     let mut shards = vec![Vec::new()];
     let mut filled = 0u64;

@@ -105,6 +105,14 @@ pub enum Command {
     Fuse(FuseArgs),
     /// Another point of a run's front, or another method's average, as a model
     Pick(PickArgs),
+    /// Merge checkpoints by a recipe in mergekit's YAML
+    Merge(MergeArgs),
+    /// Derive a merged model again and compare it byte for byte
+    Verify(VerifyArgs),
+    /// Where two checkpoints differ
+    Diff(DiffArgs),
+    /// The methods that merge knows, with their parameters and papers
+    Methods(MethodsArgs),
     /// LoRA adapters: fused exactly, or taken out of two models
     Lora(LoraArgs),
     /// Scores of a model on a split
@@ -361,6 +369,121 @@ impl From<Averaging> for bomf::study::MethodName {
             Averaging::Bomf => Self::Bomf,
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf merge recipe.yaml -o ./merged
+  bomf merge ties.yaml -o ./merged --max-shard-size 2GB --max-memory 128MiB
+
+A recipe, as mergekit reads it (`bomf methods` lists the methods and their parameters):
+  merge_method: linear
+  models:
+    - model: ./run/checkpoint-400
+      parameters: {weight: 0.7}
+    - model: ./run/checkpoint-800
+      parameters: {weight: [0, 0.3]}   # from the first layer to the last
+  dtype: bfloat16
+
+Models are paths relative to the working directory, or owner/name on the hub. The output
+holds bomf.json, by which `bomf verify` derives it again.")]
+pub struct MergeArgs {
+    /// The recipe
+    #[arg(value_name = "RECIPE")]
+    pub recipe: PathBuf,
+    /// Output folder
+    #[arg(long, short, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace a model that stands there
+    #[arg(long)]
+    pub overwrite: bool,
+    /// The most that a file of the output holds
+    #[arg(long, value_name = "SIZE", default_value = "5GB", value_parser = bytes)]
+    pub max_shard_size: u64,
+    #[command(flatten)]
+    pub memory: Memory,
+    /// Leave the SHA-256 digests of inputs and output out of bomf.json
+    #[arg(long)]
+    pub no_hash: bool,
+}
+
+/// How much is held in memory
+#[derive(Debug, Args)]
+pub struct Memory {
+    /// The most bytes of buffers; mapped files are not counted
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = bytes)]
+    pub max_memory: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf verify ./merged
+  bomf verify ./merged --from ./where-the-recipe-was-run --output-format json
+
+Exit code 0 if every byte is the same, 1 if not.")]
+pub struct VerifyArgs {
+    /// A folder that `bomf merge` wrote
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Where the recipe's relative paths begin [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+    #[command(flatten)]
+    pub memory: Memory,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf diff ./base ./merged
+  bomf diff ./base ./merged --top 50
+  bomf diff ./base ./merged --output-format json")]
+pub struct DiffArgs {
+    /// A model folder, a file of weights, or owner/name on the hub
+    #[arg(value_name = "A")]
+    pub a: String,
+    /// What it is compared with
+    #[arg(value_name = "B")]
+    pub b: String,
+    /// Tensors that are shown, those that differ most first
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf methods
+  bomf methods linear
+  bomf methods --output-format json")]
+pub struct MethodsArgs {
+    /// Only this one, with its parameters
+    #[arg(value_name = "METHOD")]
+    pub name: Option<String>,
+}
+
+/// A number of bytes: `5GB` are 5 · 10⁹, `5GiB` are 5 · 2³⁰.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "t" | "tb" => 1_000_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => 0u64,
+    };
+    let number: Option<u64> = digits.trim().parse().ok();
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "a size is a whole number with a unit, such as 5GB or 256MiB".into())
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,9 @@ pub enum Failure {
         path: PathBuf,
         source: std::io::Error,
     },
+    /// A merged model is not what its recipe gives.
+    #[error("{} is not what its recipe gives: {what}", folder.display())]
+    NotTheSame { folder: PathBuf, what: String },
     /// A panic.
     #[error("bomf failed by its own fault")]
     Bug,
@@ -63,7 +66,7 @@ impl Failure {
             Failure::Write { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 Some("free some space, or choose another output folder".into())
             }
-            Failure::Write { .. } | Failure::Read { .. } => None,
+            Failure::Write { .. } | Failure::Read { .. } | Failure::NotTheSame { .. } => None,
         }
     }
 

@@ -62,7 +62,7 @@ impl Progress {
 
     fn bar(&self, phase: Phase, total: u64) -> ProgressBar {
         let template = match phase {
-            Phase::Download => BYTES,
+            _ if is_of_bytes(phase) => BYTES,
             Phase::Tune => PERCENT,
             _ => STEPS,
         };
@@ -148,7 +148,11 @@ impl Observer for Progress {
 /// "fine-tuning: 120/600 steps, 96 s left, best accuracy 0.81".
 fn how_it_stands(phase: Phase, done: u64, total: u64, took: Duration, message: &str) -> String {
     let mut text = match phase {
-        Phase::Download => format!("{}: {:.1}/{:.1} MB", name(phase), mega(done), mega(total)),
+        _ if is_of_bytes(phase) => {
+            let rate = mega(done) / took.as_secs_f64().max(1e-3);
+            let (done, total) = (mega(done), mega(total));
+            format!("{}: {done:.1}/{total:.1} MB, {rate:.0} MB/s", name(phase))
+        }
         // Its units, hundredths of a trial, mean nothing to people.
         Phase::Tune => format!("{}: {} %", name(phase), 100 * done / total.max(1)),
         _ => format!("{}: {done}/{total} {}", name(phase), unit(phase)),
@@ -161,6 +165,14 @@ fn how_it_stands(phase: Phase, done: u64, total: u64, took: Duration, message: &
         text.push_str(&format!(", {message}"));
     }
     text
+}
+
+/// Whether the units of a phase are bytes.
+fn is_of_bytes(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Download | Phase::Merge | Phase::Hash | Phase::Verify | Phase::Diff
+    )
 }
 
 /// Units a second, with as many digits as mean something.
@@ -183,6 +195,10 @@ fn name(phase: Phase) -> &'static str {
         Phase::Finetune => "fine-tuning",
         Phase::Fuse => "stage 2",
         Phase::Evaluate => "evaluation",
+        Phase::Merge => "merging",
+        Phase::Hash => "digests",
+        Phase::Verify => "verifying",
+        Phase::Diff => "comparing",
         _ => "work",
     }
 }
@@ -220,7 +236,7 @@ mod tests {
         );
         assert_eq!(
             how_it_stands(Phase::Download, 1_000_000, 4_000_000, took, "x"),
-            "download: 1.0/4.0 MB, 72 s left, x"
+            "download: 1.0/4.0 MB, 0 MB/s, 72 s left, x"
         );
     }
 

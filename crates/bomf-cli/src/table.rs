@@ -55,6 +55,17 @@ pub fn value(value: &serde_json::Value) -> String {
     }
 }
 
+/// Bytes in the largest decimal unit that keeps them above 1.
+pub fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        1_000_000_000.. => (1e9, "GB"),
+        1_000_000.. => (1e6, "MB"),
+        1_000.. => (1e3, "kB"),
+        _ => return format!("{bytes} bytes"),
+    };
+    format!("{:.1} {name}", bytes as f64 / unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +88,10 @@ mod tests {
             assert_eq!(value(&serde_json::from_str(json).unwrap()), expected);
         }
         assert_eq!(value(&"linear".into()), "linear");
+        assert_eq!(
+            (size(999), size(1_500)),
+            ("999 bytes".into(), "1.5 kB".into())
+        );
+        assert_eq!(size(5_000_000_000), "5.0 GB");
     }
 }

@@ -1,8 +1,11 @@
 //! What can go wrong when models are fused.
 
+use std::ops::Range;
+
 use bomf_checkpoint::{CheckpointError, Dtype};
 
 use crate::method::{Kind, Value};
+use crate::plan::is_of_vocabulary;
 use crate::registry;
 
 /// Why models could not be fused. [`FuseError::hint`] says how to mend it.
@@ -266,18 +269,146 @@ pub enum FuseError {
         /// The other one.
         model: String,
     },
+    /// A model is named twice in one place.
+    #[error("{model} is named twice among the models that become one")]
+    ModelTwice {
+        /// The model.
+        model: String,
+    },
+    /// The base model has no layers in a slice.
+    #[error("the base model {base} is not among the sources of a slice")]
+    BaseNotInSlice {
+        /// The base model.
+        base: String,
+    },
+    /// The sources of a slice have not the same number of layers.
+    #[error(
+        "a slice has layers {} to {} of {model} but {} to {} of {reference}",
+        layers.start, layers.end, expected.start, expected.end
+    )]
+    SliceLength {
+        /// The model that differs.
+        model: String,
+        /// Its layers.
+        layers: Range<usize>,
+        /// The first model of the slice.
+        reference: String,
+        /// Its layers.
+        expected: Range<usize>,
+    },
+    /// A slice asks for layers that a model does not have.
+    #[error("layers {} to {} are asked of {model}, which has {found}", layers.start, layers.end)]
+    LayerRange {
+        /// The model.
+        model: String,
+        /// What is asked for.
+        layers: Range<usize>,
+        /// The number of layers there are.
+        found: usize,
+    },
+    /// Slices of a model whose layers are not one stack.
+    #[error(
+        "slices need one stack of layers, but {model} has {}",
+        stacks_of(stacks)
+    )]
+    NotOneStack {
+        /// The model.
+        model: String,
+        /// What the names of its layers begin with.
+        stacks: Vec<String>,
+    },
+    /// A parameter has no value for a tensor.
+    #[error("`{parameter}` has no value for tensor `{tensor}`{}", of_model(model))]
+    NoValue {
+        /// The parameter.
+        parameter: &'static str,
+        /// The tensor.
+        tensor: String,
+        /// The model, where the parameter is one for each.
+        model: Option<String>,
+    },
+    /// A tensor holds floats in one model and something else in another.
+    #[error("tensor `{tensor}` is of type {dtype} in {member} but {expected} in {reference}")]
+    TypeMismatch {
+        /// The tensor's name.
+        tensor: String,
+        /// The member that differs.
+        member: String,
+        /// Its type there.
+        dtype: Dtype,
+        /// The model it is compared with.
+        reference: String,
+        /// Its type there.
+        expected: Dtype,
+    },
+    /// The bound on memory is too low even for the smallest blocks.
+    #[error("{bytes} bytes of memory are too few: {least} are needed")]
+    TooLittleMemory {
+        /// The bound.
+        bytes: u64,
+        /// What is needed.
+        least: u64,
+    },
+    /// Values of the output are beyond the range of its type.
+    #[error("tensor `{tensor}` has {count} values beyond the range of {dtype}")]
+    OutOfRange {
+        /// The tensor's name.
+        tensor: String,
+        /// How many values.
+        count: u64,
+        /// The output's type.
+        dtype: Dtype,
+    },
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// A member could not be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+}
+
+fn stacks_of(stacks: &[String]) -> String {
+    match stacks {
+        [] => "no numbered layers".into(),
+        stacks => format!("{}: `{}`", stacks.len(), stacks.join("`, `")),
+    }
+}
+
+fn of_model(model: &Option<String>) -> String {
+    match model {
+        Some(model) => format!(" of {model}"),
+        None => String::new(),
+    }
 }
 
 impl FuseError {
     /// How to mend it, in one line, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
+            FuseError::ShapeMismatch { tensor, .. } if is_of_vocabulary(tensor) => {
+                Some("the models' vocabularies must be equal: embeddings are not matched".into())
+            }
             FuseError::ShapeMismatch { .. }
             | FuseError::MissingTensor { .. }
+            | FuseError::TypeMismatch { .. }
             | FuseError::ExtraTensor { .. } => Some("fuse checkpoints of one architecture".into()),
+            FuseError::BaseNotInSlice { .. } => Some("add its layers to the sources".into()),
+            FuseError::ModelTwice { .. } => Some("name it once, with a greater weight".into()),
+            FuseError::SliceLength { .. } => {
+                Some("take as many layers of each model, and at least one".into())
+            }
+            FuseError::NoValue {
+                parameter,
+                model: Some(_),
+                ..
+            } => Some(format!(
+                "set `{parameter}` for each model, or for all under `parameters`"
+            )),
+            FuseError::NoValue { parameter, .. } => {
+                Some(format!("set `{parameter}` under `parameters`"))
+            }
+            FuseError::TooLittleMemory { .. } => Some("allow more memory or fewer threads".into()),
+            FuseError::OutOfRange { .. } => Some("write as bf16 or f32".into()),
             FuseError::NonFiniteWeight { .. } => Some("weights must be finite numbers".into()),
             FuseError::UnknownMethod {
                 nearest: Some(name),

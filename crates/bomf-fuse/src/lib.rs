@@ -6,18 +6,30 @@
 //!   common, whatever the size of a tensor, and [`registry`] knows them by name;
 //! - [`lora`] fuses low-rank adapters;
 //! - [`Gram`] is the matrix of inner products of the members' differences from their mean, by
-//!   which distances between fused *weights* are known without fusing anything.
+//!   which distances between fused *weights* are known without fusing anything;
+//! - [`MergeRecipe`] says what is fused how, [`Plan`] what that means for every tensor, and
+//!   [`execute`](execute()) does it in bounded memory, tensors of any size, on all threads.
 //!
 //! Nothing here knows a path, a trial or a training run.
 
+mod difference;
 mod error;
+pub mod execute;
 mod gram;
 pub mod lora;
 mod members;
 pub mod method;
 pub mod methods;
+pub mod plan;
+pub mod recipe;
 pub mod registry;
+mod weights;
 
+pub use difference::{Difference, difference};
 pub use error::{FuseError, Result};
+pub use execute::{Control, Sink, Summary, execute};
 pub use gram::Gram;
 pub use members::{MappedTensor, MemberSet, MemberTensor, Segment, Values};
+pub use plan::Plan;
+pub use recipe::MergeRecipe;
+pub use weights::{TensorInfo, Weights};

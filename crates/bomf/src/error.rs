@@ -3,6 +3,7 @@
 use crate::hub::HubError;
 use crate::recipe::RecipeError;
 use bomf_checkpoint::CheckpointError;
+use bomf_fuse::FuseError;
 use bomf_study::StudyError;
 use bomf_tune::TuneError;
 use std::path::PathBuf;
@@ -147,6 +148,32 @@ pub enum Error {
         /// Classes of the data, or 1 for a regression.
         expected: usize,
     },
+    /// A recipe's model is nowhere.
+    #[error("there is no model `{name}`: no folder {}{}", looked.display(), hub_words(hub))]
+    NoModel {
+        /// As the recipe names it.
+        name: String,
+        /// The folder that it would be.
+        looked: PathBuf,
+        /// What the hub said, where the name may be one there.
+        hub: Option<String>,
+    },
+    /// Models of different vocabularies, where the recipe asks for one.
+    #[error("the vocabularies of {model} and {reference} differ: {token}")]
+    OtherVocabulary {
+        /// The model that differs.
+        model: String,
+        /// The model whose tokenizer the output would have.
+        reference: String,
+        /// What differs, in words.
+        token: String,
+    },
+    /// A folder was not written by `bomf merge`.
+    #[error("there is no {}", path.display())]
+    NoRecord {
+        /// The record that was looked for.
+        path: PathBuf,
+    },
     /// The output folder could not be made, cleared or written to.
     #[error("cannot write to {}: {source}", path.display())]
     Output {
@@ -172,10 +199,27 @@ fn on_disk_words(out: &std::path::Path, on_disk: &[String]) -> String {
     }
 }
 
+fn hub_words(hub: &Option<String>) -> String {
+    match hub {
+        Some(hub) => format!(", and {hub}"),
+        None => String::new(),
+    }
+}
+
 /// Whether a file stands where a folder was to be made.
 fn is_no_folder(source: &std::io::Error) -> bool {
     use std::io::ErrorKind::{AlreadyExists, NotADirectory};
     matches!(source.kind(), AlreadyExists | NotADirectory)
+}
+
+/// Whether what was given is at fault, and not the disk.
+fn is_bad_checkpoint(error: &CheckpointError) -> bool {
+    !matches!(
+        error,
+        CheckpointError::DiskFull { .. }
+            | CheckpointError::NoSpace { .. }
+            | CheckpointError::Io { .. }
+    )
 }
 
 impl Error {
@@ -211,6 +255,18 @@ impl Error {
             Error::NoTrial { .. } => {
                 Some("lower the upper end of the learning rate in `stage1.space`".into())
             }
+            Error::NoModel { hub: None, .. } => Some(
+                "paths are taken from the working directory; models of the hub are \
+                 `owner/name`"
+                    .into(),
+            ),
+            Error::NoModel { .. } => {
+                Some("paths are taken from the working directory; check the spelling".into())
+            }
+            Error::OtherVocabulary { .. } => Some(
+                "embeddings are not matched token by token: fuse models of one vocabulary".into(),
+            ),
+            Error::NoRecord { .. } => Some("give a folder that `bomf merge` wrote".into()),
             Error::InputInOutput { .. } => Some("choose another --out".into()),
             Error::OtherArchitecture { .. } => Some("fuse checkpoints of one architecture".into()),
             Error::NoHead { .. } => Some("fine-tune it first, with `bomf run`".into()),
@@ -243,15 +299,19 @@ impl Error {
             | Error::OutputNotEmpty { .. }
             | Error::InputInOutput { .. }
             | Error::OtherArchitecture { .. }
+            | Error::NoModel { .. }
+            | Error::OtherVocabulary { .. }
+            | Error::NoRecord { .. }
             | Error::NoHead { .. }
             | Error::OtherHead { .. } => true,
+            Error::Fuse(FuseError::Checkpoint(error)) => is_bad_checkpoint(error),
+            Error::Fuse(FuseError::Interrupted) => false,
             Error::Hub(error) => error.is_bad_input(),
             Error::Output { source, .. } => is_no_folder(source),
             Error::Study(StudyError::Parse { .. } | StudyError::Read { .. }) => true,
-            Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => !matches!(
-                error,
-                CheckpointError::DiskFull { .. } | CheckpointError::Io { .. }
-            ),
+            Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => {
+                is_bad_checkpoint(error)
+            }
             Error::Tune(error) => {
                 !matches!(error, TuneError::Diverged { .. } | TuneError::Interrupted)
             }

@@ -18,6 +18,14 @@ pub enum Phase {
     /// Evaluation of one model on a split, or of every method on the report split at
     /// the end of a run; unit: examples.
     Evaluate,
+    /// Merging checkpoints by a recipe; unit: bytes of the output.
+    Merge,
+    /// Digests of files; unit: bytes.
+    Hash,
+    /// Deriving a merged model again; unit: bytes of the output.
+    Verify,
+    /// Comparing two checkpoints; unit: bytes of the first.
+    Diff,
 }
 
 /// Told of progress; asked whether to go on.

@@ -3,15 +3,19 @@
 mod bench;
 mod bo;
 mod demo;
+mod diff;
 mod eval;
 mod finetune;
 mod fuse;
 mod lora;
+mod merge;
+mod methods;
 mod pick;
 mod pretrain;
 mod report;
 mod run;
 mod tune;
+mod verify;
 
 use crate::args::{Command, Global, OutputFormat, Source, Target};
 use crate::failure::Failure;
@@ -34,6 +38,10 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Tune(args) => tune::command(args, context),
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),
+        Command::Merge(args) => merge::command(args, context),
+        Command::Verify(args) => verify::command(args, context),
+        Command::Diff(args) => diff::command(args, context),
+        Command::Methods(args) => methods::command(args, context),
         Command::Lora(args) => lora::command(args, context),
         Command::Eval(args) => eval::command(args, context),
         Command::Pick(args) => pick::command(args, context),

@@ -119,6 +119,30 @@ pub enum RecipeError {
         /// The objective.
         name: &'static str,
     },
+    /// A part of mergekit's recipes that bomf does not have.
+    #[error("{}`{field}`: {what} is not supported", at(file, *line))]
+    Unsupported {
+        /// The file, as it was named.
+        file: String,
+        /// Line of the value, from 1.
+        line: u64,
+        /// Path of the field.
+        field: String,
+        /// What it asks for.
+        what: String,
+        /// What to do instead.
+        instead: String,
+    },
+    /// Models, method and slices that do not go together.
+    #[error("{}{source}", at(file, *line))]
+    Merge {
+        /// The file, as it was named.
+        file: String,
+        /// Line of the models or slices, from 1.
+        line: u64,
+        /// What is wrong with them.
+        source: Box<bomf_fuse::FuseError>,
+    },
 }
 
 /// What a message begins with: the place, where there is one.
@@ -161,6 +185,8 @@ impl RecipeError {
             RecipeError::MetricOfOtherKind { .. } => {
                 Some("set `task.kind` if it was guessed wrong".into())
             }
+            RecipeError::Unsupported { instead, .. } => Some(instead.clone()),
+            RecipeError::Merge { source, .. } => source.hint(),
             RecipeError::UnknownObjective { .. } => Some("add it to `task.metrics`".into()),
             _ => None,
         }

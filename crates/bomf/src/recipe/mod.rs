@@ -24,10 +24,10 @@
 
 mod error;
 mod hyperparameter;
-mod node;
+pub(crate) mod node;
 mod objectives;
 mod parse;
-mod read;
+pub(crate) mod read;
 mod task;
 #[cfg(test)]
 mod tests;

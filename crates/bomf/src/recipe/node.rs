@@ -7,21 +7,21 @@ use std::fmt;
 
 /// A value and the line it begins on, from 1.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub line: u64,
     pub value: Value,
 }
 
 /// A key of a mapping and the line it stands on.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub line: u64,
     pub name: String,
 }
 
 /// What YAML can say (core schema: `yes` and `no` are texts, not truth values).
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Integer(i128),
@@ -46,7 +46,7 @@ impl fmt::Display for Value {
 }
 
 /// Parses one YAML document; an empty one is null.
-pub(super) fn parse(text: &str, file: &str) -> Result<Node, RecipeError> {
+pub(crate) fn parse(text: &str, file: &str) -> Result<Node, RecipeError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,

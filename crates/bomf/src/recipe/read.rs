@@ -10,7 +10,7 @@ use std::fmt;
 const ALIKE: f64 = 0.8;
 
 /// The word that is spelled most like `word`.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     word: &str,
     among: impl IntoIterator<Item = &'a &'static str>,
 ) -> Option<&'static str> {
@@ -24,7 +24,7 @@ pub(super) fn nearest<'a>(
 
 /// An interval of numbers, its ends in or out.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Range {
+pub(crate) struct Range {
     low: f64,
     low_in: bool,
     high: f64,
@@ -93,7 +93,7 @@ impl fmt::Display for Range {
 
 /// One value and how to speak of it.
 #[derive(Debug, Clone)]
-pub(super) struct Field<'a> {
+pub(crate) struct Field<'a> {
     pub file: &'a str,
     pub path: String,
     pub node: &'a Node,
@@ -113,6 +113,15 @@ impl<'a> Field<'a> {
             expected: expected.into(),
             nearest: None,
         }
+    }
+
+    /// As [`wrong`](Self::wrong), of what has no path of its own.
+    pub fn wrong_place(&self, path: &str, expected: &str) -> RecipeError {
+        let field = Field {
+            path: path.into(),
+            ..self.clone()
+        };
+        field.wrong(expected)
     }
 
     pub fn integer(&self, low: u64, high: u64) -> Result<u64, RecipeError> {
@@ -247,7 +256,7 @@ impl<'a> Field<'a> {
 
 /// A mapping with a fixed set of fields, which is what was asked of it.
 #[derive(Debug)]
-pub(super) struct Section<'a> {
+pub(crate) struct Section<'a> {
     pub file: &'a str,
     path: String,
     entries: &'a [(Key, Node)],

@@ -1,0 +1,54 @@
+//! Tensors that a model may have or lack without being another architecture, by their names.
+
+use crate::weights::Weights;
+
+/// Output heads that share the input embedding where they are not stored.
+const HEADS: [&str; 6] = [
+    "lm_head.weight",
+    "output.weight",
+    "embed_out.weight",
+    "cls.predictions.decoder.weight",
+    "lm_head.decoder.weight",
+    "vocab_projector.weight",
+];
+
+/// Input embeddings, by the end of their names.
+const EMBEDDINGS: [&str; 7] = [
+    "embed_tokens.weight",
+    "wte.weight",
+    "embeddings.word_embeddings.weight",
+    "tok_embeddings.weight",
+    "embed_in.weight",
+    "backbone.embeddings.weight",
+    "shared.weight",
+];
+
+/// Buffers that code computes anew: old checkpoints have them, new ones do not.
+const DERIVED: [&str; 4] = [
+    "rotary_emb.inv_freq",
+    "position_ids",
+    ".attn.bias",
+    ".attn.masked_bias",
+];
+
+/// Whether a tensor has a row for each token of the vocabulary, by its name.
+pub fn is_of_vocabulary(name: &str) -> bool {
+    HEADS.contains(&name) || EMBEDDINGS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a tensor is a buffer that need not be stored.
+pub(super) fn is_derived(name: &str) -> bool {
+    DERIVED.iter().any(|end| name.ends_with(end))
+}
+
+/// The tensor that stands for `name` in a model that does not store it, because it is tied to it:
+/// the input embedding for the output head.
+pub(super) fn tied_to<'a>(model: &'a dyn Weights, name: &str) -> Option<&'a str> {
+    if !HEADS.contains(&name) {
+        return None;
+    }
+    let names = model.names();
+    EMBEDDINGS
+        .iter()
+        .find_map(|end| names.iter().find(|n| n.ends_with(end)).copied())
+}
