@@ -133,7 +133,7 @@ fn a_broken_file_is_refused_with_its_path() {
     );
     check(
         |dir| fs::remove_file(dir.join("model.safetensors")).unwrap(),
-        "no `model.safetensors` or `model.safetensors.index.json` in `DIR`",
+        "no `model.safetensors`, `pytorch_model.bin` or index of either in `DIR`",
     );
     for text in ["[]", "7", "\"bert\"", ""] {
         let dir = Copy::default().of("tiny_bert");

@@ -198,7 +198,11 @@ fn what_is_wrong_is_said_with_its_line() {
             "unknown field",
         ),
         (&format!("{head}      density: 1.5\n"), 6, "at most 1"),
-        (&format!("{head}      density: .nan\n"), 6, "at most 1"),
+        (
+            &format!("{head}      density: .nan\n"),
+            6,
+            "not a finite number",
+        ),
         (
             "merge_method: ties\nmodels: [{model: a}]",
             2,
