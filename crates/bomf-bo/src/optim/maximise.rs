@@ -79,7 +79,7 @@ const APART: f64 = 0.02;
 /// The refined points and the best raw candidates, best first; never empty.
 ///
 /// # Errors
-/// [`BoError::Dimension`] if the acquisition function has another number of
+/// [`crate::BoError::Dimension`] if the acquisition function has another number of
 /// inputs than the space, and the function's own errors.
 pub fn maximise<S: SearchSpace, R: Rng + ?Sized>(
     space: &S,

@@ -1,7 +1,7 @@
 //! Merging checkpoints by a recipe: `bomf merge`, `bomf verify` and `bomf diff`.
 //!
-//! [`recipe`] reads mergekit's YAML, [`models`] opens what it names, [`beside`] makes the files
-//! that lie beside the weights, `bomf-fuse` plans and fuses, [`provenance`] writes down where the
+//! [`recipe`] reads mergekit's YAML, `models` opens what it names, `beside` makes the files
+//! that lie beside the weights, `bomf-fuse` plans and fuses, `provenance` writes down where the
 //! output comes from. [`verify`] does the same again and compares; [`diff`] compares any two.
 
 mod beside;

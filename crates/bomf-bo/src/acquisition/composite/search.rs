@@ -104,7 +104,7 @@ fn towards(w: &[f64], i: usize, t: f64) -> Vec<f64> {
 /// ascent along the gradient before that.
 ///
 /// # Errors
-/// [`BoError::Dimension`] if the acquisition function has another number of
+/// [`crate::BoError::Dimension`] if the acquisition function has another number of
 /// inputs than the space, and the function's own errors.
 pub fn search_simplex<R: Rng + ?Sized>(
     space: &SimplexSpace,
