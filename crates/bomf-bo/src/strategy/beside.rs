@@ -126,7 +126,13 @@ impl Factors {
 
     /// `acquisition` times all of them.
     pub(super) fn times<'a>(&'a self, acquisition: impl Acquisition + 'a) -> Weighted<'a> {
-        let mut product = Weighted::new(acquisition).times(&self.success);
+        self.alone().times(acquisition)
+    }
+
+    /// All of them, for when there is nothing to improve on yet: where is an
+    /// evaluation likely to be feasible at all?
+    pub(super) fn alone(&self) -> Weighted<'_> {
+        let mut product = Weighted::new(&self.success);
         for (model, bound) in &self.constraints {
             product = product.times(LogFeasibility::at_most(model, *bound));
         }

@@ -9,8 +9,8 @@ use super::beside::{Beside, Factors, Warm};
 use super::single::check;
 use super::trials::Trials;
 use super::{Outcome, PointOf, Strategy};
+use crate::acquisition::Acquisition;
 use crate::acquisition::monte_carlo::{QLogNParEgo, QLogNehvi, SampleOptions};
-use crate::acquisition::{Acquisition, Known};
 use crate::models::{GaussianProcess, GpOptions, Gram, Hyperparameters, TrainingData};
 use crate::optim::{SearchOptions, SearchSpace, maximise};
 use crate::sampling::uniform_simplex;
@@ -185,14 +185,9 @@ impl<S: SearchSpace> MultiObjective<S> {
             .map(|o| o.x.clone())
             .collect();
         if feasible.is_empty() {
-            // Nothing to improve on yet: where is it likely to be feasible at all?
             let known = vec![self.observations[self.observations.len() - 1].x.clone()];
             let search = &self.options.search;
-            let anywhere = factors.times(Known::new(self.trials.space.dim(), |_, g| {
-                g.fill(0.0);
-                0.0
-            }));
-            let ranked = maximise(&self.trials.space, &anywhere, &known, search, rng)?;
+            let ranked = maximise(&self.trials.space, &factors.alone(), &known, search, rng)?;
             return self.trials.propose(ranked, rng);
         }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::beside::{Beside, Factors, Warm};
 use super::trials::Trials;
 use super::{Outcome, PointOf, Strategy};
+use crate::acquisition::Acquisition;
 use crate::acquisition::analytic::LogEi;
-use crate::acquisition::{Acquisition, Known};
 use crate::models::{
     GaussianProcess, GpOptions, Hyperparameters, Lengthscales, Priors, TrainingData, Warp,
 };
@@ -122,13 +122,8 @@ impl<S: SearchSpace> SingleObjective<S> {
             .map(|(x, _)| x)
             .collect();
         if feasible.is_empty() {
-            // Nothing to improve on yet: where is it likely to be feasible at all?
-            let anywhere = factors.times(Known::new(self.trials.space.dim(), |_, g| {
-                g.fill(0.0);
-                0.0
-            }));
             let search = &self.options.search;
-            let ranked = maximise(&self.trials.space, &anywhere, &x, search, rng)?;
+            let ranked = maximise(&self.trials.space, &factors.alone(), &x, search, rng)?;
             return self.trials.propose(ranked, rng);
         }
 
