@@ -20,6 +20,7 @@ use crate::optim::SearchSpace;
 use crate::space::Space;
 
 mod beside;
+mod composite;
 mod multi;
 mod outcome;
 mod random;
@@ -28,6 +29,7 @@ mod stopping;
 mod trials;
 
 pub use beside::Beside;
+pub use composite::{CompositeObjective, CompositeOptions, Surrogate};
 pub use multi::{MultiObjective, MultiObjectiveOptions, Observation, RefPoint};
 pub use outcome::Outcome;
 pub use random::RandomSimplex;

@@ -97,8 +97,8 @@ impl Observation {
 /// on bit for bit as it would have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MultiObjective<S: SearchSpace = SimplexSpace> {
-    trials: Trials<S>,
-    options: MultiObjectiveOptions,
+    pub(super) trials: Trials<S>,
+    pub(super) options: MultiObjectiveOptions,
     observations: Vec<Observation>,
     /// Number of objectives, once it is known.
     objectives: Option<usize>,
@@ -233,7 +233,7 @@ impl<S: SearchSpace> MultiObjective<S> {
 
     /// One model an objective, fitted to what has been told; between two
     /// outcomes the hyperparameters stay as they are.
-    fn models<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<Vec<GaussianProcess>> {
+    pub(super) fn models<R: Rng + ?Sized>(&mut self, rng: &mut R) -> Result<Vec<GaussianProcess>> {
         let told: Vec<(&Observation, &[f64])> = self
             .observations
             .iter()

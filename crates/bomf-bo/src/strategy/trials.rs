@@ -58,7 +58,7 @@ impl<S: Space> Trials<S> {
         Ok(())
     }
 
-    fn is_new(&self, x: &[f64]) -> bool {
+    pub(super) fn is_new(&self, x: &[f64]) -> bool {
         !self
             .told
             .iter()

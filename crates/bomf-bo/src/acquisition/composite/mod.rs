@@ -68,7 +68,7 @@ pub use model::{CompositeModel, Source};
 pub use search::{PatternOptions, pattern_search, search_simplex};
 
 /// A known function from `p` outputs to `m` objectives, all maximised.
-pub trait Composite {
+pub trait Composite: Sync {
     /// Number of outputs `p`.
     fn outputs(&self) -> usize;
 
@@ -76,7 +76,8 @@ pub trait Composite {
     fn objectives(&self) -> usize;
 
     /// Writes the objectives of `outputs` (shape `p`) to `objectives` (shape
-    /// `m`). A NaN counts as no improvement.
+    /// `m`). A NaN counts as no improvement; one that is always NaN cannot be computed
+    /// from these outputs.
     fn evaluate(&self, outputs: &[f64], objectives: &mut [f64]);
 
     /// Adds the gradient of `sum_j cotangent_j objective_j` at `outputs` (shape

@@ -2,6 +2,7 @@
 
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
+use rayon::prelude::*;
 
 use super::Composite;
 use crate::linalg::axpy;
@@ -152,30 +153,36 @@ impl<'a, M: MeanFunction, C: Composite> CompositeModel<'a, M, C> {
     /// # Errors
     /// [`BoError::Dimension`].
     pub fn sample(&self, points: &[Vec<f64>]) -> Result<Vec<f64>> {
-        let (m, p) = (self.objectives(), self.outputs.outputs());
-        let stride = self.len() * m;
+        let stride = self.len() * self.objectives();
         let mut out = vec![0.0; points.len() * stride];
         if self.through_outputs() {
-            let mut means = vec![0.0; BLOCK.min(points.len()) * p];
-            let mut drawn = vec![0.0; p];
-            for (block, out) in points.chunks(BLOCK).zip(out.chunks_mut(BLOCK * stride)) {
-                let means = &mut means[..block.len() * p];
-                let sigmas = self.outputs.predict_into(block, means)?;
-                for ((mean, sigma), out) in means
-                    .chunks_exact(p)
-                    .zip(&sigmas)
-                    .zip(out.chunks_exact_mut(stride))
-                {
-                    for (e, objectives) in self.draws.deviations().zip(out.chunks_exact_mut(m)) {
-                        drawn.copy_from_slice(mean);
-                        axpy(*sigma, e, &mut drawn);
-                        self.composite.evaluate(&drawn, objectives);
-                    }
-                }
-            }
+            points
+                .par_chunks(BLOCK)
+                .zip(out.par_chunks_mut(BLOCK * stride))
+                .try_for_each(|(block, out)| self.sample_outputs(block, out))?;
         }
         self.sample_direct(points, &mut out)?;
         Ok(out)
+    }
+
+    /// Draws of the composite objectives at each of a block of points.
+    fn sample_outputs(&self, points: &[Vec<f64>], out: &mut [f64]) -> Result<()> {
+        let (m, p) = (self.objectives(), self.outputs.outputs());
+        let mut means = vec![0.0; points.len() * p];
+        let mut drawn = vec![0.0; p];
+        let sigmas = self.outputs.predict_into(points, &mut means)?;
+        for ((mean, sigma), out) in means
+            .chunks_exact(p)
+            .zip(&sigmas)
+            .zip(out.chunks_exact_mut(self.len() * m))
+        {
+            for (e, objectives) in self.draws.deviations().zip(out.chunks_exact_mut(m)) {
+                drawn.copy_from_slice(mean);
+                axpy(*sigma, e, &mut drawn);
+                self.composite.evaluate(&drawn, objectives);
+            }
+        }
+        Ok(())
     }
 
     /// Overwrites the objectives with a process of their own.

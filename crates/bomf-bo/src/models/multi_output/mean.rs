@@ -7,7 +7,7 @@ use crate::{BoError, Result};
 
 /// A known function from `d` inputs to `p` outputs, around which a process is
 /// placed: what one would predict without having evaluated anything.
-pub trait MeanFunction {
+pub trait MeanFunction: Sync {
     /// Number of inputs `d`.
     fn inputs(&self) -> usize;
 

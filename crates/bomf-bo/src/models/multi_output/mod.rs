@@ -54,7 +54,7 @@ const PRIOR_EVALUATIONS: f64 = 1.0;
 const ANCHOR: f64 = 1e-10;
 
 /// Hyperparameters that all outputs share.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SharedHyperparameters {
     /// Lengthscales: one, or one a coordinate.
     pub lengthscales: Vec<f64>,
