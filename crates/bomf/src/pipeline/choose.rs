@@ -1,7 +1,8 @@
 //! The rules that take one point from the Pareto front.
 
 use super::evaluator::Evaluated;
-use super::mixtures::Mixtures;
+use super::goals::Goals;
+use super::source::Source;
 use crate::Error;
 use crate::recipe::Choose;
 use rand_chacha::ChaCha8Rng;
@@ -14,10 +15,10 @@ pub(super) fn choose(
     all: &[Evaluated],
     front: &[usize],
     floor: f64,
-    mixtures: &mut Mixtures<'_>,
+    scorer: &Goals,
+    source: &mut dyn Source,
     rng: &mut ChaCha8Rng,
 ) -> Result<usize, Error> {
-    let scorer = mixtures.scorer;
     let y: Vec<Vec<f64>> = front
         .iter()
         .map(|&i| scorer.maximised(&all[i].scores))
@@ -27,7 +28,7 @@ pub(super) fn choose(
         places
             .max_by(|&a, &b| {
                 // Equal values: the lower loss, then the earlier place.
-                let key = |i: usize| (value(&y[i]), y[i][0]);
+                let key = |i: usize| (value(&y[i]), y[i][scorer.second]);
                 let (a_key, b_key) = (key(a), key(b));
                 a_key
                     .0
@@ -41,13 +42,14 @@ pub(super) fn choose(
         Choose::BestMetric => by(&|y| y[scorer.chosen]),
         Choose::OneStandardError => {
             let best = by(&|y| y[scorer.chosen]);
-            let outputs = mixtures.outputs(&all[front[best]].weights, mixtures.select)?;
-            let error = scorer.chosen_std_error(&outputs, &mixtures.select.labels, rng)?;
+            // One that is not known counts as none.
+            let error = source.chosen_std_error(&all[front[best]], rng)?;
+            let error = error.unwrap_or(0.0);
             // The front contains those methods: its best is not below them.
             let enough = floor.max(y[best][scorer.chosen] - error);
             by(&|y| {
                 if y[scorer.chosen] >= enough {
-                    y[0]
+                    y[scorer.second]
                 } else {
                     f64::NEG_INFINITY
                 }

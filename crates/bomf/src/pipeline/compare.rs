@@ -1,8 +1,8 @@
 //! Every method on the report split, with intervals, and its hypervolume.
 
 use super::evaluator::{Evaluated, Member};
+use super::goals::Goals;
 use super::mixtures::{Mixtures, vertex};
-use super::scorer::Scorer;
 use super::seeds::{Purpose, generator};
 use super::stage2::Found;
 use super::task::Task;
@@ -117,7 +117,7 @@ impl Comparison<'_> {
     }
 }
 
-fn points(scorer: &Scorer, all: &[Evaluated]) -> Vec<Vec<f64>> {
+fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {
     all.iter().map(|e| scorer.maximised(&e.scores)).collect()
 }
 
@@ -125,7 +125,7 @@ fn points(scorer: &Scorer, all: &[Evaluated]) -> Vec<Vec<f64>> {
 /// metrics read them as they read logits); the mean of their values for a regression.
 /// Members whose outputs are not finite are left out.
 fn ensemble(members: &[&[f32]], labels: &Labels) -> Vec<f32> {
-    let finite = |outputs: &&&[f32]| outputs.iter().all(|v| v.is_finite());
+    let finite = |outputs: &&&[f32]| !outputs.is_empty() && outputs.iter().all(|v| v.is_finite());
     let members: Vec<&[f32]> = members.iter().filter(finite).copied().collect();
     let count = members.len() as f64;
     let length = members.first().map_or(0, |outputs| outputs.len());

@@ -1,6 +1,8 @@
-//! Evaluations on the select split: each written down, counted and told of.
+//! Evaluations on the select split: each written down, counted, remembered and told of.
 
-use super::mixtures::{Mixtures, vertex};
+use super::goals::Goals;
+use super::mixtures::vertex;
+use super::source::{Measured, Source};
 use super::stage2::{beyond, planned};
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase};
@@ -13,6 +15,8 @@ use std::time::Instant;
 pub(super) struct Evaluated {
     pub weights: Vec<f64>,
     pub scores: Scores,
+    /// Standard errors of the scores, where the evaluator knows them.
+    pub std_errors: Scores,
     /// Mixtures that its method had evaluated by then, this one counted; 0 for a
     /// member.
     pub evaluation: usize,
@@ -21,42 +25,51 @@ pub(super) struct Evaluated {
 /// What a member gives on the select split.
 #[derive(Debug)]
 pub(super) struct Member {
+    /// Empty where they are not finite, or the source has none.
     pub outputs: Vec<f32>,
-    /// `None` where an output is not finite.
+    /// `None` where a score is not finite.
     pub scores: Option<Scores>,
+    /// Standard errors of the scores, where the evaluator knows them.
+    pub std_errors: Scores,
 }
 
 /// Evaluates mixtures for one method after another, and writes each down.
-pub(super) struct Evaluator<'a, 'm> {
-    pub mixtures: &'a mut Mixtures<'m>,
+pub(super) struct Evaluator<'a> {
+    pub source: &'a mut dyn Source,
+    pub goals: &'a Goals,
     pub journal: &'a mut Journal,
     pub observer: &'a mut dyn Observer,
     pub out: &'a Path,
     pub on_disk: &'a [String],
     done: u64,
     pub message: String,
+    /// What was measured (without outputs), so that nothing is paid twice.
+    known: Vec<(Vec<f64>, Option<Measured>)>,
 }
 
-impl<'a, 'm> Evaluator<'a, 'm> {
+impl<'a> Evaluator<'a> {
     /// Begins the phase.
     pub fn new(
         recipe: &Recipe,
-        mixtures: &'a mut Mixtures<'m>,
+        source: &'a mut dyn Source,
+        goals: &'a Goals,
         journal: &'a mut Journal,
         observer: &'a mut dyn Observer,
         out: &'a Path,
         on_disk: &'a [String],
     ) -> Self {
-        let n = mixtures.members.len();
+        let n = source.len();
         observer.begin(Phase::Fuse, planned(n, n + 1, beyond(recipe, n)));
         Evaluator {
-            mixtures,
+            source,
+            goals,
             journal,
             observer,
             out,
             on_disk,
             done: 0,
             message: String::new(),
+            known: Vec::new(),
         }
     }
 
@@ -95,41 +108,67 @@ impl<'a, 'm> Evaluator<'a, 'm> {
         Ok(())
     }
 
+    /// Measures a mixture and writes that down.
+    fn measure(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Measured>, Error> {
+        self.stop_if_interrupted()?;
+        let started = Instant::now();
+        let observer = &*self.observer;
+        let measured = match self.source.measure(weights, &|| observer.interrupted()) {
+            Ok(measured) => measured,
+            // What an interruption broke off is no fault.
+            Err(error) => return self.stop_if_interrupted().and(Err(error)),
+        };
+        let scores = measured.as_ref().map(|m| &m.scores);
+        self.record(log, weights, scores, started)?;
+        let remembered = measured.as_ref().map(|m| Measured {
+            outputs: Vec::new(),
+            ..m.clone()
+        });
+        self.known.push((weights.to_vec(), remembered));
+        Ok(measured)
+    }
+
     /// Every member by itself, written down as evaluations of the best checkpoint.
     pub fn members(&mut self) -> Result<Vec<Member>, Error> {
-        let n = self.mixtures.members.len();
-        let (scorer, select) = (self.mixtures.scorer, self.mixtures.select);
+        let n = self.source.len();
         let mut log = Log::new(MethodName::BestCheckpoint);
         let mut members = Vec::with_capacity(n);
         for i in 0..n {
-            self.stop_if_interrupted()?;
-            let started = Instant::now();
-            let weights = vertex(i, n);
-            let outputs = self.mixtures.outputs(&weights, select)?;
-            let scores = scorer.scores(&outputs, &select.labels)?;
-            self.record(&mut log, &weights, scores.as_ref(), started)?;
-            self.mixtures.remember(weights, scores.clone());
-            members.push(Member { outputs, scores });
+            let measured = self.measure(&vertex(i, n), &mut log)?;
+            members.push(match measured {
+                Some(measured) => Member {
+                    outputs: measured.outputs,
+                    scores: Some(measured.scores),
+                    std_errors: measured.std_errors,
+                },
+                None => Member {
+                    outputs: Vec::new(),
+                    scores: None,
+                    std_errors: Scores::new(),
+                },
+            });
         }
         Ok(members)
     }
 
-    /// Scores of a mixture; counts it to `log` if it had to be computed.
+    /// Scores of a mixture; counts it to `log` if it had to be computed. What gave
+    /// scores is the last of the log's `all` then.
     pub fn scores(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Scores>, Error> {
         self.stop_if_interrupted()?;
-        let started = Instant::now();
-        let (scores, computed) = self.mixtures.scores(weights)?;
-        if computed {
-            self.record(log, weights, scores.as_ref(), started)?;
-        }
-        if let Some(scores) = &scores {
+        let known = self.known.iter().find(|(known, _)| known == weights);
+        let measured = match known {
+            Some((_, measured)) => measured.clone(),
+            None => self.measure(weights, log)?,
+        };
+        Ok(measured.map(|measured| {
             log.all.push(Evaluated {
                 weights: weights.to_vec(),
-                scores: scores.clone(),
+                scores: measured.scores.clone(),
+                std_errors: measured.std_errors,
                 evaluation: log.evaluations,
             });
-        }
-        Ok(scores)
+            measured.scores
+        }))
     }
 }
 

@@ -1,12 +1,15 @@
-//! Mixtures of the members: fused in memory, run over a split, remembered.
+//! Mixtures of the members: fused in memory, run over a split.
 
+use super::evaluator::Evaluated;
 use super::scorer::Scorer;
+use super::source::{Measured, Source};
 use crate::Error;
 use bomf_fuse::MemberSet;
 use bomf_study::Scores;
 use bomf_tune::models::Network;
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{EncodedSplit, FrozenStates, outputs};
+use rand_chacha::ChaCha8Rng;
 
 /// Fuses and evaluates mixtures.
 pub(super) struct Mixtures<'a> {
@@ -16,8 +19,6 @@ pub(super) struct Mixtures<'a> {
     pub select: &'a EncodedSplit,
     fused: Vec<f32>,
     workspace: Workspace,
-    /// What was evaluated on the select split, so that nothing is paid twice.
-    known: Vec<(Vec<f64>, Option<Scores>)>,
 }
 
 impl<'a> Mixtures<'a> {
@@ -34,7 +35,6 @@ impl<'a> Mixtures<'a> {
             select,
             fused: vec![0.0; members.dim()],
             workspace: Workspace::default(),
-            known: Vec::new(),
         }
     }
 
@@ -56,22 +56,36 @@ impl<'a> Mixtures<'a> {
             &self.workspace,
         ))
     }
+}
 
-    /// Scores on the select split, and whether they had to be computed; `None` where
-    /// the fused model gives no finite ones.
-    pub fn scores(&mut self, weights: &[f64]) -> Result<(Option<Scores>, bool), Error> {
-        if let Some((_, scores)) = self.known.iter().find(|(known, _)| known == weights) {
-            return Ok((scores.clone(), false));
-        }
-        let outputs = self.outputs(weights, self.select)?;
-        let scores = self.scorer.scores(&outputs, &self.select.labels)?;
-        self.known.push((weights.to_vec(), scores.clone()));
-        Ok((scores, true))
+impl Source for Mixtures<'_> {
+    fn len(&self) -> usize {
+        self.members.len()
     }
 
-    /// Notes scores that are known from elsewhere: the members' own.
-    pub fn remember(&mut self, weights: Vec<f64>, scores: Option<Scores>) {
-        self.known.push((weights, scores));
+    fn measure(
+        &mut self,
+        weights: &[f64],
+        _interrupted: &dyn Fn() -> bool,
+    ) -> Result<Option<Measured>, Error> {
+        let outputs = self.outputs(weights, self.select)?;
+        let scores = self.scorer.scores(&outputs, &self.select.labels)?;
+        Ok(scores.map(|scores| Measured {
+            scores,
+            std_errors: Scores::new(),
+            outputs,
+        }))
+    }
+
+    fn chosen_std_error(
+        &mut self,
+        evaluated: &Evaluated,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Option<f64>, Error> {
+        let outputs = self.outputs(&evaluated.weights, self.select)?;
+        let labels = &self.select.labels;
+        let error = self.scorer.chosen_std_error(&outputs, labels, rng)?;
+        Ok(Some(error))
     }
 }
 

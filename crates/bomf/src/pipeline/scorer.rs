@@ -1,6 +1,7 @@
 //! Outputs of a model to scores: the loss and the recipe's metrics, in the order of
 //! the objectives, with their bootstrap intervals.
 
+use super::goals::Goals;
 use crate::Error;
 use crate::recipe::{self, Recipe, TaskKind};
 use bomf_study::{Direction, Objective, Scores};
@@ -12,21 +13,24 @@ use bomf_tune::metrics::bootstrap::{
 use bomf_tune::metrics::{self, Metric, Predictions};
 use indexmap::IndexMap;
 use rand_chacha::ChaCha8Rng;
+use std::ops::Deref;
 
 /// Scores outputs of one task.
 #[derive(Debug)]
 pub(super) struct Scorer {
     /// Loss first, then the metrics.
-    pub objectives: Vec<Objective>,
+    pub goals: Goals,
     metrics: Vec<Metric>,
-    /// Index of the objective by which models are chosen.
-    pub chosen: usize,
-    /// Weights of the objectives for the `weights` rule.
-    pub weights: Option<Vec<f64>>,
-    /// Reference point that the recipe sets, in the objectives' own directions.
-    pub ref_point: Option<Vec<f64>>,
     /// Outputs a model gives for an example.
     outputs: usize,
+}
+
+/// A scorer's goals are most of what is asked of it.
+impl Deref for Scorer {
+    type Target = Goals;
+    fn deref(&self) -> &Goals {
+        &self.goals
+    }
 }
 
 impl Scorer {
@@ -71,11 +75,14 @@ impl Scorer {
         let name = wanted.choose_by.as_str();
         let chosen = objectives.iter().position(|o| o.name == name).unwrap_or(0);
         Ok(Scorer {
-            objectives,
+            goals: Goals {
+                objectives,
+                chosen,
+                second: 0,
+                weights: wanted.weights,
+                ref_point: wanted.ref_point,
+            },
             metrics,
-            chosen,
-            weights: wanted.weights,
-            ref_point: wanted.ref_point,
             outputs: dataset.num_outputs(),
         })
     }
@@ -114,26 +121,6 @@ impl Scorer {
             scores.insert(metric.name().into(), metric.compute(&predictions, labels)?);
         }
         Ok(scores.values().all(|v| v.is_finite()).then_some(scores))
-    }
-
-    /// The scores as numbers of which more is better, in the order of the objectives.
-    pub fn maximised(&self, scores: &Scores) -> Vec<f64> {
-        let value = |o: &Objective| {
-            o.direction
-                .maximised(scores.get(&o.name).copied().unwrap_or(f64::NAN))
-        };
-        self.objectives.iter().map(value).collect()
-    }
-
-    /// The chosen objective, more being better.
-    pub fn chosen_value(&self, scores: &Scores) -> f64 {
-        self.maximised(scores)[self.chosen]
-    }
-
-    /// Whether `a` is better than `b`: by the chosen objective, then by the loss.
-    pub fn better(&self, a: &Scores, b: &Scores) -> bool {
-        let key = |s: &Scores| (self.chosen_value(s), self.maximised(s)[0]);
-        key(a) > key(b)
     }
 
     /// What stage 1 maximises: the sum of the metrics, or the loss where it is the

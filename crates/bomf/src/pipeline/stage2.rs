@@ -6,14 +6,15 @@
 //! average of the last quarter and the greedy soup with all that it tried: on the
 //! select split the result is never worse than any of them.
 
-use super::evaluator::{Evaluated, Evaluator, Log};
+use super::evaluator::{Evaluated, Evaluator, Log, Member};
+use super::goals::Goals;
 use super::mixtures::vertex;
 use super::seeds::{Purpose, generator};
 use crate::recipe::{PLATEAU, Recipe};
 use crate::{Error, Phase};
 use bomf_bo::space::SimplexSpace;
 use bomf_bo::strategy::{
-    MultiObjective, MultiObjectiveOptions, RandomSimplex, RefPoint, StoppingRule,
+    MultiObjective, MultiObjectiveOptions, Outcome as Told, RandomSimplex, RefPoint, StoppingRule,
 };
 use bomf_fuse::methods::{greedy_soup, swa, uniform_soup};
 use bomf_pareto::hypervolume;
@@ -72,22 +73,22 @@ pub(super) fn planned(n: usize, design: usize, beyond: usize) -> u64 {
     (n + 2 * (design + beyond)) as u64
 }
 
-/// Runs every method. `members` holds the members' scores in their order, `None`
-/// for one that gives none.
+/// Runs every method. `members` holds what the members give, in their order.
 pub(super) fn search(
     recipe: &Recipe,
-    evaluator: &mut Evaluator<'_, '_>,
-    members: &[Option<Scores>],
+    evaluator: &mut Evaluator<'_>,
+    members: &[Member],
 ) -> Result<Outcome, Error> {
     let n = members.len();
-    let scorer = evaluator.mixtures.scorer;
+    let scorer = evaluator.goals;
     let vertices: Vec<Evaluated> = members
         .iter()
         .enumerate()
-        .filter_map(|(i, s)| {
+        .filter_map(|(i, member)| {
             Some(Evaluated {
                 weights: vertex(i, n),
-                scores: s.clone()?,
+                scores: member.scores.clone()?,
+                std_errors: member.std_errors.clone(),
                 evaluation: 0,
             })
         })
@@ -116,13 +117,9 @@ pub(super) fn search(
     ] {
         let mut log = Log::new(name);
         // Without scores of its own, an average counts as the worst there is.
-        if let Some(scores) = evaluator.scores(&weights, &mut log)? {
-            let evaluation = log.evaluations;
-            methods.push(log.found(Evaluated {
-                weights,
-                scores,
-                evaluation,
-            }));
+        if evaluator.scores(&weights, &mut log)?.is_some() {
+            let found = log.all[log.all.len() - 1].clone();
+            methods.push(log.found(found));
         }
     }
     methods.push(greedy(evaluator, members, &best_vertex)?);
@@ -177,7 +174,7 @@ fn design(methods: &[Found]) -> (Vec<Evaluated>, usize) {
     (start, spent)
 }
 
-fn best_of(candidates: &[Evaluated], scorer: &super::scorer::Scorer) -> Option<Evaluated> {
+pub(super) fn best_of(candidates: &[Evaluated], scorer: &Goals) -> Option<Evaluated> {
     let better = |a: &Evaluated, b: &Evaluated| scorer.better(&b.scores, &a.scores);
     let mut best: Option<&Evaluated> = None;
     for candidate in candidates {
@@ -189,7 +186,7 @@ fn best_of(candidates: &[Evaluated], scorer: &super::scorer::Scorer) -> Option<E
 }
 
 /// The members' worst value in each objective, and a margin beyond it; maximised.
-fn worst_and_margin(members: &[Evaluated], scorer: &super::scorer::Scorer) -> Vec<f64> {
+fn worst_and_margin(members: &[Evaluated], scorer: &Goals) -> Vec<f64> {
     let y: Vec<Vec<f64>> = members
         .iter()
         .map(|m| scorer.maximised(&m.scores))
@@ -218,14 +215,14 @@ fn worst_and_margin(members: &[Evaluated], scorer: &super::scorer::Scorer) -> Ve
 }
 
 fn greedy(
-    evaluator: &mut Evaluator<'_, '_>,
-    members: &[Option<Scores>],
+    evaluator: &mut Evaluator<'_>,
+    members: &[Member],
     best: &Evaluated,
 ) -> Result<Found, Error> {
-    let scorer = evaluator.mixtures.scorer;
+    let scorer = evaluator.goals;
     let mut log = Log::new(MethodName::GreedySoup);
     let value = |s: &Option<Scores>| s.as_ref().map_or(f64::NAN, |s| scorer.chosen_value(s));
-    let values: Vec<f64> = members.iter().map(value).collect();
+    let values: Vec<f64> = members.iter().map(|m| value(&m.scores)).collect();
     let soup = greedy_soup::search(&values, |weights| -> Result<f64, Error> {
         Ok(value(&evaluator.scores(weights, &mut log)?))
     })?;
@@ -239,13 +236,13 @@ fn greedy(
 /// are made.
 fn optimise(
     recipe: &Recipe,
-    evaluator: &mut Evaluator<'_, '_>,
+    evaluator: &mut Evaluator<'_>,
     start: Vec<Evaluated>,
     spent: usize,
     ref_point: &[f64],
     evaluations: usize,
 ) -> Result<Found, Error> {
-    let scorer = evaluator.mixtures.scorer;
+    let scorer = evaluator.goals;
     let n = start[0].weights.len();
     let mut log = Log::new(MethodName::Bomf);
     let mut search = MultiObjective::new(
@@ -258,10 +255,7 @@ fn optimise(
     )?;
     let mut rng = generator(recipe.seed, Purpose::Stage2);
     for evaluated in &start {
-        search.tell(
-            &evaluated.weights,
-            Some(&scorer.maximised(&evaluated.scores)),
-        )?;
+        search.tell_outcome(&evaluated.weights, outcome(scorer, Some(evaluated)))?;
     }
     log.all = start;
     let known = log.all.len();
@@ -286,8 +280,8 @@ fn optimise(
         }
         let weights = search.ask(&mut rng)?;
         let scores = evaluator.scores(&weights, &mut log)?;
-        let y = scores.map(|scores| scorer.maximised(&scores));
-        search.tell(&weights, y.as_deref())?;
+        let evaluated = scores.and(log.all.last());
+        search.tell_outcome(&weights, outcome(scorer, evaluated))?;
     }
     for own in &mut log.all[known..] {
         own.evaluation += spent;
@@ -296,9 +290,18 @@ fn optimise(
     Ok(log.found(best))
 }
 
+/// What the search is told of a mixture: its objectives, with their standard errors
+/// where all of them are known; `None` for a failure.
+pub(super) fn outcome(goals: &Goals, evaluated: Option<&Evaluated>) -> Told {
+    evaluated.map_or_else(Told::failed, |evaluated| {
+        Told::of(goals.maximised(&evaluated.scores))
+            .standard_errors(goals.std_errors(&evaluated.std_errors))
+    })
+}
+
 fn random(
     recipe: &Recipe,
-    evaluator: &mut Evaluator<'_, '_>,
+    evaluator: &mut Evaluator<'_>,
     n: usize,
     evaluations: usize,
     fallback: &Evaluated,
@@ -312,7 +315,7 @@ fn random(
             evaluator.scores(&weights, &mut log)?;
         }
     }
-    let best = best_of(&log.all, evaluator.mixtures.scorer);
+    let best = best_of(&log.all, evaluator.goals);
     Ok(log.found(best.unwrap_or_else(|| fallback.clone())))
 }
 
@@ -322,7 +325,7 @@ fn history(
     bomf: &Found,
     random: &Found,
     ref_point: &[f64],
-    scorer: &super::scorer::Scorer,
+    scorer: &Goals,
     evaluations: usize,
 ) -> Result<Vec<HypervolumePoint>, Error> {
     let after = |found: &Found, evaluations: usize| -> Result<f64, Error> {
@@ -345,7 +348,7 @@ fn history(
 }
 
 /// The non-dominated of `all`, by falling chosen objective.
-fn front(all: &[Evaluated], scorer: &super::scorer::Scorer) -> Result<Vec<usize>, Error> {
+fn front(all: &[Evaluated], scorer: &Goals) -> Result<Vec<usize>, Error> {
     let y: Vec<Vec<f64>> = all.iter().map(|e| scorer.maximised(&e.scores)).collect();
     let mut front = bomf_pareto::non_dominated(&y)?;
     // Mixtures with equal scores are one point of the front: the first is kept.

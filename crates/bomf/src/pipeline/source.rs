@@ -1,0 +1,41 @@
+//! Where the scores of a mixture come from: the engine's own forward pass
+//! ([`super::mixtures`]) or a program ([`super::external`]). The search knows neither.
+
+use super::evaluator::Evaluated;
+use crate::Error;
+use bomf_study::Scores;
+use rand_chacha::ChaCha8Rng;
+
+/// What a mixture gives on the select split.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Measured {
+    /// One an objective, all finite.
+    pub scores: Scores,
+    /// Standard errors of some or all of them, where they are known.
+    pub std_errors: Scores,
+    /// The model's outputs, example by example; empty from a source that has none.
+    pub outputs: Vec<f32>,
+}
+
+/// Gives the scores of mixtures of the members on the select split.
+pub(super) trait Source {
+    /// Number of members.
+    fn len(&self) -> usize;
+
+    /// Fuses the members with these weights and measures the outcome; `None` where that
+    /// gives no finite scores. Asks `interrupted` now and then, and may end with
+    /// any error where that says yes.
+    fn measure(
+        &mut self,
+        weights: &[f64],
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Option<Measured>, Error>;
+
+    /// The standard error of the chosen objective of a mixture that was measured; `None`
+    /// where it is not known.
+    fn chosen_std_error(
+        &mut self,
+        evaluated: &Evaluated,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Option<f64>, Error>;
+}
