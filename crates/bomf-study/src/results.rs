@@ -127,6 +127,11 @@ pub struct MemberRecord {
 pub struct Stage2 {
     /// Evaluations of `bomf` that its starting design made.
     pub initial_evaluations: usize,
+    /// By objective: what predicted it at the end of the search. `composite` (a model of
+    /// the outputs), `direct` (of the objective) or `around_mixture` (of its difference from
+    /// that of the members' mixed outputs).
+    #[serde(default)]
+    pub surrogates: IndexMap<String, String>,
     /// Hypervolume on the select split over the evaluations.
     pub history: Vec<HypervolumePoint>,
 }

@@ -110,6 +110,7 @@ mod tests {
                 members: Vec::new(),
             },
             stage2: Stage2 {
+                surrogates: IndexMap::new(),
                 initial_evaluations: 0,
                 history: Vec::new(),
             },

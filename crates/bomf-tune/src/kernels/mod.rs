@@ -17,6 +17,7 @@ pub mod embedding;
 pub mod gemm;
 pub mod layer_norm;
 pub mod linear;
+pub mod log_loss;
 pub mod math;
 pub mod tile;
 

@@ -2,6 +2,7 @@
 
 use super::goals::Goals;
 use super::mixtures::vertex;
+use super::outputs::Modelled;
 use super::source::{Measured, Source};
 use super::stage2::{beyond, planned};
 use crate::recipe::Recipe;
@@ -17,6 +18,8 @@ pub(super) struct Evaluated {
     pub scores: Scores,
     /// Standard errors of the scores, where the evaluator knows them.
     pub std_errors: Scores,
+    /// What a surrogate of the outputs models; empty where there is none.
+    pub modelled: Modelled,
     /// Mixtures that its method had evaluated by then, this one counted; 0 for a
     /// member.
     pub evaluation: usize,
@@ -31,6 +34,8 @@ pub(super) struct Member {
     pub scores: Option<Scores>,
     /// Standard errors of the scores, where the evaluator knows them.
     pub std_errors: Scores,
+    /// What a surrogate of the outputs models; empty where there is none.
+    pub modelled: Modelled,
 }
 
 /// Evaluates mixtures for one method after another, and writes each down.
@@ -140,11 +145,13 @@ impl<'a> Evaluator<'a> {
                     outputs: measured.outputs,
                     scores: Some(measured.scores),
                     std_errors: measured.std_errors,
+                    modelled: measured.modelled,
                 },
                 None => Member {
                     outputs: Vec::new(),
                     scores: None,
                     std_errors: Scores::new(),
+                    modelled: Modelled::default(),
                 },
             });
         }
@@ -165,6 +172,7 @@ impl<'a> Evaluator<'a> {
                 weights: weights.to_vec(),
                 scores: measured.scores.clone(),
                 std_errors: measured.std_errors,
+                modelled: measured.modelled,
                 evaluation: log.evaluations,
             });
             measured.scores

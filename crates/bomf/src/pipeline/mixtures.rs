@@ -1,6 +1,7 @@
 //! Mixtures of the members: fused in memory, run over a split.
 
 use super::evaluator::Evaluated;
+use super::outputs::OutputObjectives;
 use super::scorer::Scorer;
 use super::source::{Measured, Source};
 use crate::Error;
@@ -17,6 +18,7 @@ pub(super) struct Mixtures<'a> {
     pub members: &'a MemberSet<'a>,
     pub scorer: &'a Scorer,
     pub select: &'a EncodedSplit,
+    objectives: OutputObjectives,
     fused: Vec<f32>,
     workspace: Workspace,
 }
@@ -33,6 +35,7 @@ impl<'a> Mixtures<'a> {
             members,
             scorer,
             select,
+            objectives: scorer.output_objectives(&select.labels),
             fused: vec![0.0; members.dim()],
             workspace: Workspace::default(),
         }
@@ -73,6 +76,7 @@ impl Source for Mixtures<'_> {
         Ok(scores.map(|scores| Measured {
             scores,
             std_errors: Scores::new(),
+            modelled: self.objectives.modelled(&outputs),
             outputs,
         }))
     }
@@ -87,6 +91,22 @@ impl Source for Mixtures<'_> {
         let error = self.scorer.chosen_std_error(&outputs, labels, rng)?;
         Ok(Some(error))
     }
+
+    fn output_objectives(&self) -> Option<OutputObjectives> {
+        Some(self.objectives.clone())
+    }
+
+    fn gram(&self) -> Result<Option<Vec<Vec<f64>>>, Error> {
+        let gram = self.members.gram(|name| !is_word_embedding(name))?;
+        let rows = gram.values().chunks_exact(gram.n());
+        Ok(Some(rows.map(<[f64]>::to_vec).collect()))
+    }
+}
+
+/// Word embeddings are left out of the members' distance: half of a small model, of which
+/// an example sees next to nothing.
+fn is_word_embedding(name: &str) -> bool {
+    name.ends_with("word_embeddings.weight")
 }
 
 /// The weights of member `i` alone.

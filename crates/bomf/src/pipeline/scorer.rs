@@ -2,6 +2,7 @@
 //! the objectives, with their bootstrap intervals.
 
 use super::goals::Goals;
+use super::outputs::OutputObjectives;
 use crate::Error;
 use crate::recipe::{self, Recipe, TaskKind};
 use bomf_study::{Direction, Objective, Scores};
@@ -85,6 +86,11 @@ impl Scorer {
             metrics,
             outputs: dataset.num_outputs(),
         })
+    }
+
+    /// How the objectives on a split with these labels come from the outputs.
+    pub fn output_objectives(&self, labels: &Labels) -> OutputObjectives {
+        OutputObjectives::new(&self.goals.objectives, &self.metrics, labels, self.outputs)
     }
 
     fn predictions<'a>(&self, outputs: &'a [f32], labels: &Labels) -> Predictions<'a> {

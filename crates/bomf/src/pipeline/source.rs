@@ -2,6 +2,7 @@
 //! ([`super::mixtures`]) or a program ([`super::external`]). The search knows neither.
 
 use super::evaluator::Evaluated;
+use super::outputs::{Modelled, OutputObjectives};
 use crate::Error;
 use bomf_study::Scores;
 use rand_chacha::ChaCha8Rng;
@@ -15,6 +16,9 @@ pub(super) struct Measured {
     pub std_errors: Scores,
     /// The model's outputs, example by example; empty from a source that has none.
     pub outputs: Vec<f32>,
+    /// What a surrogate of the outputs models, see [`Source::output_objectives`]; empty
+    /// without one.
+    pub modelled: Modelled,
 }
 
 /// Gives the scores of mixtures of the members on the select split.
@@ -38,4 +42,15 @@ pub(super) trait Source {
         evaluated: &Evaluated,
         rng: &mut ChaCha8Rng,
     ) -> Result<Option<f64>, Error>;
+
+    /// How the objectives come from the outputs; `None` from a source that has none.
+    fn output_objectives(&self) -> Option<OutputObjectives> {
+        None
+    }
+
+    /// Inner products of the members' differences from their mean (`n x n`), where the
+    /// members lie in memory.
+    fn gram(&self) -> Result<Option<Vec<Vec<f64>>>, Error> {
+        Ok(None)
+    }
 }

@@ -9,16 +9,16 @@
 use super::evaluator::{Evaluated, Evaluator, Log, Member};
 use super::goals::Goals;
 use super::mixtures::vertex;
+use super::search::Search;
 use super::seeds::{Purpose, generator};
 use crate::recipe::{PLATEAU, Recipe};
 use crate::{Error, Phase};
 use bomf_bo::space::SimplexSpace;
-use bomf_bo::strategy::{
-    MultiObjective, MultiObjectiveOptions, Outcome as Told, RandomSimplex, RefPoint, StoppingRule,
-};
+use bomf_bo::strategy::{Outcome as Told, RandomSimplex, StoppingRule};
 use bomf_fuse::methods::{greedy_soup, swa, uniform_soup};
 use bomf_pareto::hypervolume;
 use bomf_study::{HypervolumePoint, MethodName, Scores, Stage2};
+use indexmap::IndexMap;
 
 /// The reference point lies so far beyond the worst member, in shares of the range
 /// of the members' values (as in BoTorch's `infer_reference_point`, which looks at
@@ -89,6 +89,7 @@ pub(super) fn search(
                 weights: vertex(i, n),
                 scores: member.scores.clone()?,
                 std_errors: member.std_errors.clone(),
+                modelled: member.modelled.clone(),
                 evaluation: 0,
             })
         })
@@ -128,7 +129,7 @@ pub(super) fn search(
     let beyond = beyond(recipe, n);
     let total = planned(n, spent, beyond);
     evaluator.observer.begin(Phase::Fuse, total);
-    let mut bomf = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
+    let (mut bomf, surrogates) = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
     // All of it, unless patience ended it.
     let budget = spent + bomf.evaluations;
     let random = random(recipe, evaluator, n, budget, &best_vertex)?;
@@ -137,6 +138,7 @@ pub(super) fn search(
     let front = front(&bomf.all, scorer)?;
     let record = Stage2 {
         initial_evaluations: spent,
+        surrogates,
         history: history(&bomf, &random, &ref_point, scorer, budget)?,
     };
     bomf.evaluations += spent;
@@ -233,7 +235,7 @@ fn greedy(
 }
 
 /// The search itself: `start`, of `spent` evaluations, is known; `evaluations` more
-/// are made.
+/// are made. With the surrogate of each objective that it ended with.
 fn optimise(
     recipe: &Recipe,
     evaluator: &mut Evaluator<'_>,
@@ -241,21 +243,14 @@ fn optimise(
     spent: usize,
     ref_point: &[f64],
     evaluations: usize,
-) -> Result<Found, Error> {
+) -> Result<(Found, IndexMap<String, String>), Error> {
     let scorer = evaluator.goals;
-    let n = start[0].weights.len();
     let mut log = Log::new(MethodName::Bomf);
-    let mut search = MultiObjective::new(
-        SimplexSpace::new(n)?,
-        MultiObjectiveOptions {
-            n_initial: Some(1),
-            ref_point: RefPoint::Fixed(ref_point.to_vec()),
-            ..MultiObjectiveOptions::default()
-        },
-    )?;
+    let surrogate = recipe.stage2.surrogate;
+    let mut search = Search::new(surrogate, &*evaluator.source, scorer, ref_point)?;
     let mut rng = generator(recipe.seed, Purpose::Stage2);
     for evaluated in &start {
-        search.tell_outcome(&evaluated.weights, outcome(scorer, Some(evaluated)))?;
+        search.tell(&evaluated.weights, scorer, Some(evaluated))?;
     }
     log.all = start;
     let known = log.all.len();
@@ -270,7 +265,7 @@ fn optimise(
         // What the starting design gained does not count.
         if let Some(rule) = patience
             && recipe.stage2.patience <= Some(made)
-            && rule.is_met(&search)
+            && search.may_stop(rule)
         {
             break;
         }
@@ -281,13 +276,13 @@ fn optimise(
         let weights = search.ask(&mut rng)?;
         let scores = evaluator.scores(&weights, &mut log)?;
         let evaluated = scores.and(log.all.last());
-        search.tell_outcome(&weights, outcome(scorer, evaluated))?;
+        search.tell(&weights, scorer, evaluated)?;
     }
     for own in &mut log.all[known..] {
         own.evaluation += spent;
     }
     let best = best_of(&log.all, scorer).ok_or(Error::NoMember)?;
-    Ok(log.found(best))
+    Ok((log.found(best), search.surrogates(scorer)))
 }
 
 /// What the search is told of a mixture: its objectives, with their standard errors

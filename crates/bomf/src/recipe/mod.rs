@@ -181,6 +181,8 @@ pub struct Stage2 {
     /// Ends the search when the last so many evaluations brought no more
     /// hypervolume ([`PLATEAU`]), from 1 on; `None` makes all of them.
     pub patience: Option<usize>,
+    /// What is modelled. Default [`Surrogate::Composite`].
+    pub surrogate: Surrogate,
     /// Which point of the front becomes `fused/`. Default
     /// [`Choose::OneStandardError`].
     pub choose: Choose,
@@ -196,6 +198,17 @@ pub struct Stage2 {
 /// ([`bomf_bo::strategy::Strategy::recent_gain`]). A thousandth of the hypervolume is
 /// less than what one example more or less changes on a few hundred.
 pub const PLATEAU: f64 = 1e-3;
+
+/// What the search of stage 2 models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surrogate {
+    /// The model's outputs for every example, from which the objectives are computed; for
+    /// an objective that is plainly better predicted by itself, that. With more than four
+    /// objectives, or without outputs, as [`Surrogate::Direct`].
+    Composite,
+    /// Each objective by itself, as the paper does.
+    Direct,
+}
 
 /// A rule that takes one point from the Pareto front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,6 +253,11 @@ use named;
 named!(Schedule {
     Constant = "constant",
     Linear = "linear",
+});
+
+named!(Surrogate {
+    Composite = "composite",
+    Direct = "direct",
 });
 
 named!(Choose {
@@ -310,6 +328,7 @@ impl Default for Stage2 {
         Stage2 {
             evaluations: None,
             patience: None,
+            surrogate: Surrogate::Composite,
             choose: Choose::OneStandardError,
             objective_weights: None,
             ref_point: None,

@@ -5,7 +5,7 @@ use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::{
     Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Members, Metric,
-    Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Task, TaskKind, node,
+    Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Task, TaskKind, node,
 };
 use indexmap::IndexMap;
 
@@ -335,6 +335,9 @@ fn stage2(mut section: Section<'_>) -> Result<Stage2, RecipeError> {
     })?;
     section.read("patience", &mut stage2.patience, |f| {
         f.count(1, 100_000).map(Some)
+    })?;
+    section.read("surrogate", &mut stage2.surrogate, |f| {
+        f.word(Surrogate::NAMED)
     })?;
     let mut choose_line = 0;
     section.read("choose", &mut stage2.choose, |f| {

@@ -231,6 +231,11 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
         "ends it after so many evaluations without gain; null: never",
     );
     out.field(
+        "surrogate",
+        stage2.surrogate,
+        "composite: of the outputs of every example; direct: of the objectives",
+    );
+    out.field(
         "choose",
         stage2.choose,
         "best_metric, one_standard_error, knee or weights",

@@ -1,0 +1,267 @@
+//! The objectives as known functions of a model's outputs on the select split: what the
+//! composite surrogate of stage 2 pushes its drawn outputs through.
+
+use bomf_bo::acquisition::composite::Composite;
+use bomf_study::{Direction, Objective};
+use bomf_tune::data::Labels;
+use bomf_tune::kernels::log_loss::{sum_log_sum_exp, sum_softplus};
+use bomf_tune::metrics::{Metric, Predictions};
+use std::sync::Arc;
+
+/// The most logits that are modelled one by one; of more, two numbers an example are.
+/// The price of a proposal grows with them: 20,000 keep it near a second.
+const MAX_LOGITS: usize = 20_000;
+
+/// What is modelled of an evaluation, see [`OutputObjectives::modelled`].
+pub(super) type Modelled = Arc<[f32]>;
+
+/// Turns outputs into what is modelled, and that into objectives.
+#[derive(Debug, Clone)]
+pub(super) struct OutputObjectives {
+    form: Form,
+    labels: Labels,
+    /// Beside the loss, which comes first.
+    metrics: Vec<(Metric, Direction)>,
+}
+
+/// What is modelled of each example. Each form is linear in what the softmax sees of the
+/// logits, or nearly so, and holds nothing that it does not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Of two classes: the second logit less the first.
+    Margin,
+    /// The logits less their mean.
+    Centred { classes: usize },
+    /// The true class's log probability, and its logit less the largest other one: the
+    /// loss and the accuracy are functions of these; other metrics are not.
+    Scores { classes: usize },
+    /// A regression's values.
+    Values,
+}
+
+impl OutputObjectives {
+    /// For models with `classes` outputs an example. The loss is the first of `objectives`,
+    /// `metrics` are the others.
+    pub fn new(
+        objectives: &[Objective],
+        metrics: &[Metric],
+        labels: &Labels,
+        classes: usize,
+    ) -> Self {
+        let form = match labels {
+            Labels::Value(_) => Form::Values,
+            Labels::Class(_) if classes == 2 => Form::Margin,
+            Labels::Class(ids) if ids.len() * classes <= MAX_LOGITS => Form::Centred { classes },
+            Labels::Class(_) => Form::Scores { classes },
+        };
+        let directions = objectives.iter().skip(1).map(|o| o.direction);
+        OutputObjectives {
+            form,
+            labels: labels.clone(),
+            metrics: metrics.iter().copied().zip(directions).collect(),
+        }
+    }
+
+    /// What is modelled of a model's `outputs` (`[examples, classes]`).
+    pub fn modelled(&self, outputs: &[f32]) -> Modelled {
+        match self.form {
+            Form::Margin => outputs.chunks_exact(2).map(|z| z[1] - z[0]).collect(),
+            Form::Centred { classes } => outputs
+                .chunks_exact(classes)
+                .flat_map(|row| {
+                    let mean = row.iter().sum::<f32>() / classes as f32;
+                    row.iter().map(move |z| z - mean)
+                })
+                .collect(),
+            Form::Scores { classes } => {
+                let rows = outputs.chunks_exact(classes).zip(self.classes());
+                rows.flat_map(|(row, &label)| {
+                    let label = label as usize;
+                    let others = row.iter().enumerate().filter(|(k, _)| *k != label);
+                    let rival = others.map(|(_, z)| *z).fold(f32::NEG_INFINITY, f32::max);
+                    let log_probability = f64::from(row[label]) - sum_log_sum_exp(row, classes);
+                    [log_probability as f32, row[label] - rival]
+                })
+                .collect()
+            }
+            Form::Values => outputs.into(),
+        }
+    }
+
+    fn classes(&self) -> &[u32] {
+        match &self.labels {
+            Labels::Class(ids) => ids,
+            Labels::Value(_) => &[],
+        }
+    }
+
+    /// Writes minus the loss and the metrics of predictions, each maximised.
+    fn write(&self, loss: f64, predictions: &Predictions<'_>, objectives: &mut [f64]) {
+        objectives[0] = -loss;
+        for ((metric, direction), out) in self.metrics.iter().zip(&mut objectives[1..]) {
+            // What cannot be computed, such as of a draw that is not finite, is NaN.
+            let value = metric.compute(predictions, &self.labels);
+            *out = direction.maximised(value.unwrap_or(f64::NAN));
+        }
+    }
+}
+
+impl Composite for OutputObjectives {
+    fn outputs(&self) -> usize {
+        let examples = self.labels.len();
+        match self.form {
+            Form::Margin | Form::Values => examples,
+            Form::Centred { classes } => examples * classes,
+            Form::Scores { .. } => 2 * examples,
+        }
+    }
+
+    fn objectives(&self) -> usize {
+        1 + self.metrics.len()
+    }
+
+    fn evaluate(&self, outputs: &[f64], objectives: &mut [f64]) {
+        let n = self.labels.len() as f64;
+        match (self.form, &self.labels) {
+            (Form::Margin, Labels::Class(ids)) => {
+                let wrong = outputs.iter().zip(ids);
+                let lead: Vec<f32> = wrong
+                    .map(|(z, &label)| if label == 1 { -*z as f32 } else { *z as f32 })
+                    .collect();
+                let loss = sum_softplus(&lead) / n;
+                let values: Vec<f32> = outputs.iter().flat_map(|z| [0.0, *z as f32]).collect();
+                let values = &values;
+                self.write(
+                    loss,
+                    &Predictions::Logits { values, classes: 2 },
+                    objectives,
+                );
+            }
+            (Form::Centred { classes }, Labels::Class(ids)) => {
+                let values: Vec<f32> = outputs.iter().map(|z| *z as f32).collect();
+                let rows = outputs.chunks_exact(classes).zip(ids);
+                let target: f64 = rows.map(|(row, &label)| row[label as usize]).sum();
+                let loss = (sum_log_sum_exp(&values, classes) - target) / n;
+                let values = &values;
+                self.write(loss, &Predictions::Logits { values, classes }, objectives);
+            }
+            (Form::Scores { .. }, _) => {
+                let mut loss = 0.0;
+                let mut hits = 0;
+                for scores in outputs.chunks_exact(2) {
+                    // A drawn probability is at most one.
+                    loss -= scores[0].min(0.0);
+                    hits += usize::from(scores[1] > 0.0);
+                }
+                objectives[0] = -loss / n;
+                for ((metric, _), out) in self.metrics.iter().zip(&mut objectives[1..]) {
+                    *out = match metric {
+                        Metric::Accuracy => hits as f64 / n,
+                        _ => f64::NAN,
+                    };
+                }
+            }
+            (_, Labels::Value(labels)) => {
+                let values: Vec<f32> = outputs.iter().map(|v| *v as f32).collect();
+                let errors = outputs.iter().zip(labels);
+                let loss = errors
+                    .map(|(v, l)| (v - f64::from(*l)).powi(2))
+                    .sum::<f64>()
+                    / n;
+                self.write(loss, &Predictions::Values(&values), objectives);
+            }
+            (Form::Values, Labels::Class(_)) => objectives.fill(f64::NAN),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objective(name: &str, direction: Direction) -> Objective {
+        Objective {
+            name: name.into(),
+            direction,
+        }
+    }
+
+    /// The loss and `metrics` of outputs that vary with example and class, through what is
+    /// modelled of them, beside the loss and metrics themselves.
+    fn both(metrics: &[Metric], labels: &Labels, classes: usize) -> (Vec<f64>, Vec<f64>) {
+        let n = labels.len();
+        let outputs: Vec<f32> = (0..n * classes)
+            .map(|i| (i as f32 * 1.7).sin() * 4.0)
+            .collect();
+        let mut objectives = vec![objective("loss", Direction::Minimize)];
+        for metric in metrics {
+            let direction = match metric.direction() {
+                bomf_tune::metrics::Direction::Maximize => Direction::Maximize,
+                bomf_tune::metrics::Direction::Minimize => Direction::Minimize,
+            };
+            objectives.push(objective(metric.name(), direction));
+        }
+        let of_outputs = OutputObjectives::new(&objectives, metrics, labels, classes);
+        let modelled = of_outputs.modelled(&outputs);
+        assert_eq!(modelled.len(), of_outputs.outputs());
+        let modelled: Vec<f64> = modelled.iter().map(|v| f64::from(*v)).collect();
+        let mut found = vec![0.0; objectives.len()];
+        of_outputs.evaluate(&modelled, &mut found);
+
+        let (loss, predictions) = match labels {
+            Labels::Class(ids) => (
+                bomf_tune::metrics::cross_entropy(&outputs, classes, ids),
+                Predictions::Logits {
+                    values: &outputs,
+                    classes,
+                },
+            ),
+            Labels::Value(values) => (
+                bomf_tune::metrics::mean_squared_error(&outputs, values),
+                Predictions::Values(&outputs),
+            ),
+        };
+        let mut expected = vec![-loss.expect("a loss")];
+        for (metric, objective) in metrics.iter().zip(&objectives[1..]) {
+            let value = metric.compute(&predictions, labels).expect("a metric");
+            expected.push(objective.direction.maximised(value));
+        }
+        (found, expected)
+    }
+
+    fn ids(n: usize, classes: usize) -> Labels {
+        Labels::Class((0..n).map(|i| ((i * i + i / 3) % classes) as u32).collect())
+    }
+
+    #[track_caller]
+    fn agree((found, expected): (Vec<f64>, Vec<f64>)) {
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn what_is_modelled_gives_the_scores_of_the_outputs_themselves() {
+        let binary = [
+            Metric::Accuracy,
+            Metric::F1 { positive: 0 },
+            Metric::Matthews,
+        ];
+        agree(both(&binary, &ids(101, 2), 2));
+        agree(both(&[Metric::Accuracy, Metric::F1Macro], &ids(200, 7), 7));
+        let values = Labels::Value((0..90).map(|i| (i as f32 * 0.3).cos() * 3.0).collect());
+        agree(both(
+            &[Metric::Spearman, Metric::Pearson, Metric::Mse],
+            &values,
+            1,
+        ));
+    }
+
+    #[test]
+    fn of_many_logits_two_numbers_an_example_give_the_loss_and_the_accuracy() {
+        let labels = ids(600, 77);
+        let (found, expected) = both(&[Metric::Accuracy, Metric::F1Macro], &labels, 77);
+        assert!(found[2].is_nan(), "macro F1 is no function of them");
+        agree((found[..2].to_vec(), expected[..2].to_vec()));
+    }
+}

@@ -1,0 +1,128 @@
+//! The optimiser of stage 2: with models of the outputs where the source gives any and
+//! the recipe allows it, of the objectives otherwise.
+
+use super::evaluator::Evaluated;
+use super::goals::Goals;
+use super::outputs::OutputObjectives;
+use super::source::Source;
+use super::stage2::outcome;
+use crate::Error;
+use crate::recipe::Surrogate;
+use bomf_bo::models::Gram;
+use bomf_bo::space::SimplexSpace;
+use bomf_bo::strategy::{
+    CompositeObjective, CompositeOptions, MultiObjective, MultiObjectiveOptions, RefPoint,
+    StoppingRule, Strategy,
+};
+use indexmap::IndexMap;
+use rand_chacha::ChaCha8Rng;
+
+/// The share of Euclid's distance of the coefficients in that of mixtures, the rest being
+/// the distance of the fused weights: half and half was best or near it on members of one
+/// trajectory and on members far apart.
+const EUCLIDEAN_SHARE: f64 = 0.5;
+
+/// The most objectives of the composite surrogate.
+const MAX_COMPOSITE: usize = 4;
+
+/// Asks for mixtures, is told what they gave.
+pub(super) enum Search {
+    Composite(Box<CompositeObjective<OutputObjectives>>),
+    Direct(Box<MultiObjective>),
+}
+
+impl Search {
+    /// A search over `n` members that knows nothing yet.
+    pub fn new(
+        surrogate: Surrogate,
+        source: &dyn Source,
+        goals: &Goals,
+        ref_point: &[f64],
+    ) -> Result<Self, Error> {
+        let space = SimplexSpace::new(source.len())?;
+        let ref_point = RefPoint::Fixed(ref_point.to_vec());
+        if surrogate == Surrogate::Composite
+            && goals.objectives.len() <= MAX_COMPOSITE
+            && let Some(objectives) = source.output_objectives()
+        {
+            let options = CompositeOptions {
+                ref_point,
+                metric: metric(source)?,
+                ..CompositeOptions::default()
+            };
+            let search = CompositeObjective::new(space, objectives, options)?;
+            return Ok(Search::Composite(Box::new(search)));
+        }
+        let options = MultiObjectiveOptions {
+            n_initial: Some(1),
+            ref_point,
+            ..MultiObjectiveOptions::default()
+        };
+        Ok(Search::Direct(Box::new(MultiObjective::new(
+            space, options,
+        )?)))
+    }
+
+    /// What is known of a mixture; `None` where it gave no scores.
+    pub fn tell(
+        &mut self,
+        weights: &[f64],
+        goals: &Goals,
+        evaluated: Option<&Evaluated>,
+    ) -> Result<(), Error> {
+        match (self, evaluated) {
+            (Search::Composite(search), Some(evaluated)) => {
+                let outputs: Vec<f64> = evaluated.modelled.iter().map(|v| f64::from(*v)).collect();
+                let y = goals.maximised(&evaluated.scores);
+                search.tell_outputs(weights, &outputs, &y)?;
+            }
+            (Search::Composite(search), None) => search.tell(weights, None)?,
+            (Search::Direct(search), evaluated) => {
+                search.tell_outcome(weights, outcome(goals, evaluated))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next mixture.
+    pub fn ask(&mut self, rng: &mut ChaCha8Rng) -> Result<Vec<f64>, Error> {
+        Ok(match self {
+            Search::Composite(search) => search.ask(rng)?,
+            Search::Direct(search) => search.ask(rng)?,
+        })
+    }
+
+    /// By which surrogate each objective was last predicted.
+    pub fn surrogates(&self, goals: &Goals) -> IndexMap<String, String> {
+        let name = |j: usize| match self {
+            Search::Direct(_) => "direct",
+            Search::Composite(search) => match search.surrogates()[j] {
+                bomf_bo::strategy::Surrogate::Composite => "composite",
+                bomf_bo::strategy::Surrogate::AroundMixture => "around_mixture",
+                _ => "direct",
+            },
+        };
+        let objectives = goals.objectives.iter().enumerate();
+        objectives
+            .map(|(j, objective)| (objective.name.clone(), name(j).into()))
+            .collect()
+    }
+
+    /// Whether a rule says to stop.
+    pub fn may_stop(&self, rule: StoppingRule) -> bool {
+        match self {
+            Search::Composite(search) => rule.is_met(search.as_ref()),
+            Search::Direct(search) => rule.is_met(search.as_ref()),
+        }
+    }
+}
+
+/// The distance of fused weights, blended with that of coefficients; none for members
+/// that are all alike.
+fn metric(source: &dyn Source) -> Result<Option<Gram>, Error> {
+    let Some(rows) = source.gram()? else {
+        return Ok(None);
+    };
+    let gram = Gram::new(&rows).and_then(|gram| gram.blended(EUCLIDEAN_SHARE));
+    Ok(gram.ok())
+}
