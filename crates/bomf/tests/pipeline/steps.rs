@@ -1,8 +1,8 @@
 //! The steps alone: tune, finetune, fuse on what they left, eval.
 
 use crate::fixture::{
-    FIXED, Interrupting, Kind, Recording, TINY, finished, fusion, names, recipe, request, rows,
-    write_split,
+    FIXED, Interrupting, Kind, Recording, TINY, finished, finished_members, fusion, names, recipe,
+    request, rows, write_split,
 };
 use bomf::recipe::Hyperparameter;
 use bomf::study::Event;
@@ -209,4 +209,24 @@ fn an_evaluation_tells_of_its_progress_and_stops_when_told() {
     let done: Vec<u64> = observer.progress.iter().map(|&(_, done)| done).collect();
     assert!(done.len() > 2 && done.is_sorted(), "{done:?}");
     assert_eq!(done.last(), Some(&(EXAMPLES as u64)));
+}
+
+#[test]
+fn what_the_search_models_is_the_recipes_choice_and_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = &finished().data;
+    let surrogates = |text: &str, name: &str| -> Vec<(String, String)> {
+        let recipe = recipe(&FIXED.replace("evaluations: 6", text));
+        let request = fusion(&finished_members(), data, &dir.path().join(name), recipe);
+        let results = bomf::fuse(&request, &mut Silent).unwrap();
+        results.stage2.surrogates.into_iter().collect()
+    };
+    let pair = |a: &str, b: &str| (a.to_string(), b.to_string());
+    assert_eq!(
+        surrogates("evaluations: 2, surrogate: direct", "direct"),
+        [pair("loss", "direct"), pair("accuracy", "direct")]
+    );
+    // With so few evaluations of mixtures nothing speaks against it yet.
+    let few = surrogates("evaluations: 1", "composite");
+    assert_eq!(few[0], pair("loss", "composite"));
 }
