@@ -103,10 +103,17 @@ impl Source for Mixtures<'_> {
     }
 }
 
+/// Names of word embeddings, in every architecture that is known.
+const WORD_EMBEDDINGS: [&str; 3] = [
+    "word_embeddings.weight",
+    "embed_tokens.weight",
+    "wte.weight",
+];
+
 /// Word embeddings are left out of the members' distance: half of a small model, of which
 /// an example sees next to nothing.
 fn is_word_embedding(name: &str) -> bool {
-    name.ends_with("word_embeddings.weight")
+    WORD_EMBEDDINGS.iter().any(|end| name.ends_with(end))
 }
 
 /// The weights of member `i` alone.
