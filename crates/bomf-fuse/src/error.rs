@@ -93,6 +93,31 @@ pub enum FuseError {
         /// The output's size.
         found: usize,
     },
+    /// Not one list of weights a group.
+    #[error("{found} lists of weights for {expected} groups of tensors")]
+    GroupCount {
+        /// The number of groups.
+        expected: usize,
+        /// The number of lists.
+        found: usize,
+    },
+    /// Groups were made for a member set of other segments.
+    #[error("the groups are of {found} tensors, but the members have {expected}")]
+    OtherSegments {
+        /// The number of segments of the members.
+        expected: usize,
+        /// The number that the groups are made of.
+        found: usize,
+    },
+    /// Something is wrong with the weights of a group.
+    #[error("group `{group}`: {error}")]
+    InGroup {
+        /// The group's name.
+        group: String,
+        /// What is wrong.
+        #[source]
+        error: Box<FuseError>,
+    },
     /// There is no method of this name.
     #[error("unknown merge method `{name}`")]
     UnknownMethod {
@@ -409,6 +434,7 @@ impl FuseError {
             }
             FuseError::TooLittleMemory { .. } => Some("allow more memory or fewer threads".into()),
             FuseError::OutOfRange { .. } => Some("write as bf16 or f32".into()),
+            FuseError::InGroup { error, .. } => error.hint(),
             FuseError::NonFiniteWeight { .. } => Some("weights must be finite numbers".into()),
             FuseError::UnknownMethod {
                 nearest: Some(name),

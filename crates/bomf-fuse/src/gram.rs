@@ -13,6 +13,11 @@
 use std::ops::Range;
 
 use multiversion::multiversion;
+use rayon::prelude::*;
+
+use crate::error::{FuseError, Result};
+use crate::members::MemberSet;
+use crate::stream::Stream;
 
 /// How many elements are worked on at a time: 16 members' differences (64 KiB in `f64`) stay in
 /// the second-level cache.
@@ -27,7 +32,7 @@ pub struct Gram {
 
 impl Gram {
     /// From inner products of differences from any common point.
-    pub(crate) fn centered(n: usize, mut values: Vec<f64>) -> Self {
+    fn centered(n: usize, mut values: Vec<f64>) -> Self {
         let size = n as f64;
         let row_means: Vec<f64> = values
             .chunks_exact(n)
@@ -78,17 +83,62 @@ impl Gram {
     }
 }
 
-/// `<x_i - x_1, x_j - x_1>` for all i and j, `n x n`, of equally long vectors.
-pub(crate) fn from_first(vectors: &[&[f32]]) -> Vec<f64> {
+impl MemberSet<'_> {
+    /// The Gram matrix of the members' differences from their mean, over the segments that `keep`
+    /// says yes to (by their names), in one pass over the weights. Segments that [are
+    /// frozen](Self::is_frozen) add nothing, and are not read.
+    ///
+    /// # Errors
+    /// [`FuseError::NoMembers`].
+    pub fn gram(&self, keep: impl Fn(&str) -> bool) -> Result<Gram> {
+        if self.is_empty() {
+            return Err(FuseError::NoMembers);
+        }
+        let segments = self.segments().iter().enumerate();
+        let kept = segments.filter(|(i, s)| keep(&s.name) && !self.is_frozen(*i));
+        let streams: Vec<(Vec<Stream<'_>>, _)> = kept
+            .map(|(i, s)| ((0..self.len()).map(|m| self.stream(m, i)).collect(), s))
+            .collect();
+        let pieces: Vec<(&[Stream<'_>], Range<usize>)> = streams
+            .iter()
+            .flat_map(|(streams, s)| {
+                let parts = s.pieces();
+                parts.map(|(start, len)| (&streams[..], start..start + len))
+            })
+            .collect();
+        // Each piece by itself and then all of them in order: the same sum for any number of
+        // threads.
+        let parts: Vec<Vec<f64>> = pieces
+            .par_iter()
+            .map(|(streams, range)| from_first(streams, range.clone()))
+            .collect();
+        let mut sum = vec![0.0; self.len() * self.len()];
+        for part in &parts {
+            for (s, p) in sum.iter_mut().zip(part) {
+                *s += p;
+            }
+        }
+        Ok(Gram::centered(self.len(), sum))
+    }
+}
+
+/// `<x_i - x_1, x_j - x_1>` for all i and j, `n x n`, of a part of equally long vectors.
+pub(crate) fn from_first(vectors: &[Stream<'_>], part: Range<usize>) -> Vec<f64> {
     let n = vectors.len();
     let mut sum = vec![0.0; n * n];
-    let Some((first, others)) = vectors.split_first() else {
-        return sum;
-    };
-    let mut differences = vec![0.0f64; others.len() * BLOCK];
-    for start in (0..first.len()).step_by(BLOCK) {
-        let end = first.len().min(start + BLOCK);
-        add_block(first, others, start..end, &mut differences, &mut sum);
+    let mut rooms = vec![0.0f32; n * BLOCK];
+    let mut differences = vec![0.0f64; n.saturating_sub(1) * BLOCK];
+    for start in part.clone().step_by(BLOCK) {
+        let len = BLOCK.min(part.end - start);
+        let rooms = rooms.chunks_exact_mut(BLOCK);
+        let views: Vec<&[f32]> = vectors
+            .iter()
+            .zip(rooms)
+            .map(|(x, room)| x.part(start..start + len).view(&mut room[..len]))
+            .collect();
+        if let Some((first, others)) = views.split_first() {
+            add_block(first, others, &mut differences, &mut sum);
+        }
     }
     for i in 0..n {
         for j in 0..i {
@@ -101,18 +151,11 @@ pub(crate) fn from_first(vectors: &[&[f32]]) -> Vec<f64> {
 /// Adds what one block contributes to the lower triangle, with room for its differences.
 // Compiled once for each instruction set; the arithmetic is the same in all of them.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn add_block(
-    first: &[f32],
-    others: &[&[f32]],
-    block: Range<usize>,
-    differences: &mut [f64],
-    sum: &mut [f64],
-) {
+fn add_block(origin: &[f32], others: &[&[f32]], differences: &mut [f64], sum: &mut [f64]) {
     let n = others.len() + 1;
-    let origin = &first[block.clone()];
     for (row, other) in differences.chunks_exact_mut(BLOCK).zip(others) {
         let (used, unused) = row.split_at_mut(origin.len());
-        for ((d, x), o) in used.iter_mut().zip(&other[block.clone()]).zip(origin) {
+        for ((d, x), o) in used.iter_mut().zip(*other).zip(origin) {
             *d = f64::from(*x) - f64::from(*o);
         }
         unused.fill(0.0);

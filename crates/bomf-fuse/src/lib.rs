@@ -1,7 +1,9 @@
 //! Fusion of checkpoints: every method that combines several models into one.
 //!
-//! - [`MemberSet`] holds the members, n models of one architecture, as same-named segments of
-//!   `f32` (mapped from disk, borrowed or owned), and fuses them into a flat vector;
+//! - [`MemberSet`] holds the members, n models of one architecture, as same-named segments (mapped
+//!   from disk in the type that they have there, borrowed or owned), and fuses them into a flat
+//!   vector, with weights for all of it or for each of some [`Groups`] of segments; [`Fusion`] is
+//!   that vector, made anew only where other weights change it;
 //! - [`methods`] has one module a method, each with its paper; [`method`] is what they have in
 //!   common, whatever the size of a tensor, and [`registry`] knows them by name;
 //! - [`lora`] fuses low-rank adapters;
@@ -23,13 +25,15 @@ pub mod methods;
 pub mod plan;
 pub mod recipe;
 pub mod registry;
+mod stream;
+mod sum;
 mod weights;
 
 pub use difference::{Difference, difference};
 pub use error::{FuseError, Result};
 pub use execute::{Control, Sink, Summary, execute};
 pub use gram::Gram;
-pub use members::{MappedTensor, MemberSet, MemberTensor, Segment, Values};
+pub use members::{Fusion, Groups, MappedTensor, MemberSet, MemberTensor, Segment, Values};
 pub use plan::Plan;
 pub use recipe::MergeRecipe;
 pub use weights::{TensorInfo, Weights};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bomf_checkpoint::{Checkpoint, Dtype, FolderWriter, ModelLayout, TensorData, TensorSpec};
-use bomf_fuse::{FuseError, MemberSet, MemberTensor, Values};
+use bomf_fuse::{FuseError, Fusion, Groups, MemberSet, MemberTensor, Values};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -67,7 +67,7 @@ fn tensors_are_matched_by_name_and_laid_out_as_in_the_first_member() {
     };
     assert_eq!((w.name.as_str(), w.offset, w.len), ("w", 0, 2));
     assert_eq!((b.name.as_str(), b.offset, b.len), ("b", 2, 1));
-    assert_eq!(set.values(1, 0), [10.0, 20.0]);
+    assert_eq!(*set.values(1, 0), [10.0, 20.0]);
     assert_eq!(fuse(&set, &[0.5, 0.5]), [5.5, 11.0, 16.5]);
 }
 
@@ -225,6 +225,142 @@ fn a_set_without_elements_fuses_to_nothing() {
     assert_eq!(set.gram(|_| true).unwrap().values(), [0.0; 4]);
 }
 
+// What is frozen.
+
+/// Members of three tensors, of which `frozen` is the same in all.
+fn partly_frozen(n: u32) -> MemberSet<'static> {
+    let mut set = MemberSet::new();
+    for i in 0..n {
+        let tensors = vec![
+            tensor("embeddings.w", &[LONG], &noise(LONG, 1000)),
+            tensor("layers.0.w", &[LONG], &noise(LONG, i)),
+            tensor("head.w", &[5], &noise(5, i + 500)),
+        ];
+        set.push(format!("{i}"), tensors).unwrap();
+    }
+    set
+}
+
+#[test]
+fn tensors_that_all_members_share_are_recognised_and_copied() {
+    let set = partly_frozen(3);
+    let frozen: Vec<bool> = (0..3).map(|s| set.is_frozen(s)).collect();
+    assert_eq!(frozen, [true, false, false]);
+    let third = 1.0 / 3.0;
+    let fused = fuse(&set, &[third, third, 1.0 - 2.0 * third]);
+    assert_eq!(bits(&fused[..LONG]), bits(&noise(LONG, 1000)));
+    // Weights that do not sum to one scale it, and none at all leave nothing of it.
+    let fused = fuse(&set, &[1.5, -0.5, 1.0]);
+    let doubled: Vec<f32> = noise(LONG, 1000).iter().map(|v| v * 2.0).collect();
+    assert_eq!(bits(&fused[..LONG]), bits(&doubled));
+    assert_eq!(fuse(&set, &[0.0; 3]), vec![0.0; set.dim()]);
+}
+
+#[test]
+fn one_bit_of_one_member_makes_a_tensor_unfrozen() {
+    let mut last = noise(LONG, 7);
+    last[LONG - 1] = f32::from_bits(last[LONG - 1].to_bits() ^ 1);
+    let set = flat(&[noise(LONG, 7), noise(LONG, 7), last]);
+    assert!(!set.is_frozen(0));
+    let signs = flat(&[vec![0.0], vec![-0.0]]);
+    assert!(!signs.is_frozen(0));
+    let nan = f32::from_bits(0x7fc0_0001);
+    let set = flat(&[vec![nan], vec![nan]]);
+    assert!(set.is_frozen(0));
+    assert_eq!(bits(&fuse(&set, &[0.5, 0.5])), [0x7fc0_0001]);
+}
+
+#[test]
+fn frozen_tensors_are_not_seen_by_the_gram_matrix() {
+    let gram = partly_frozen(3).gram(|_| true).unwrap();
+    let moving = partly_frozen(3).gram(|name| name != "embeddings.w");
+    assert_eq!(gram, moving.unwrap());
+    let infinite = flat(&[vec![f32::INFINITY], vec![f32::INFINITY]]);
+    assert_eq!(infinite.gram(|_| true).unwrap().values(), [0.0; 4]);
+}
+
+#[test]
+fn a_member_that_is_not_finite_is_found() {
+    let mut broken = noise(LONG, 1);
+    broken[LONG - 1] = f32::NAN;
+    let set = flat(&[noise(LONG, 2), broken, vec![f32::INFINITY; LONG]]);
+    let finite: Vec<bool> = (0..3).map(|i| set.is_finite(i)).collect();
+    assert_eq!(finite, [true, false, false]);
+}
+
+// Groups of tensors with weights of their own.
+
+#[test]
+fn each_group_has_its_own_weights() {
+    let set = partly_frozen(3);
+    let groups = Groups::proposed(set.segments(), 4);
+    assert_eq!(groups.names(), ["embeddings", "layer 0", "head"]);
+    let weights = [[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [0.5, 0.0, 0.5]];
+    let mut fused = vec![f32::NAN; set.dim()];
+    set.fuse_groups_into(&groups, &weights, &mut fused).unwrap();
+    for (i, segment) in set.segments().iter().enumerate() {
+        let whole = fuse(&set, &weights[groups.of(i)]);
+        let range = segment.offset..segment.offset + segment.len;
+        assert_eq!(bits(&fused[range.clone()]), bits(&whole[range]));
+    }
+}
+
+#[test]
+fn groups_and_weights_that_do_not_fit_are_refused() {
+    let set = partly_frozen(2);
+    let groups = Groups::proposed(set.segments(), 4);
+    let mut out = vec![0.0; set.dim()];
+    let mut message = |groups: &Groups, weights: &[Vec<f64>]| {
+        let error = set.fuse_groups_into(groups, weights, &mut out);
+        error.unwrap_err().to_string()
+    };
+    let half = vec![0.5; 2];
+    assert_eq!(
+        message(&groups, &[half.clone()]),
+        "1 lists of weights for 3 groups of tensors"
+    );
+    assert_eq!(
+        message(&groups, &[half.clone(), vec![1.0], half.clone()]),
+        "group `layer 0`: 1 weights for 2 members"
+    );
+    assert_eq!(
+        message(&Groups::one(&set.segments()[..2]), &[half]),
+        "the groups are of 2 tensors, but the members have 3"
+    );
+    let broken = set.fuse_groups_into(
+        &groups,
+        &[[0.5, 0.5], [0.5, 0.5], [f64::NAN, 1.0]],
+        &mut out,
+    );
+    let hint = broken.unwrap_err().hint();
+    assert_eq!(hint.unwrap(), "weights must be finite numbers");
+}
+
+#[test]
+fn a_fusion_made_again_is_the_one_made_at_once() {
+    let set = partly_frozen(3);
+    let groups = Groups::proposed(set.segments(), 4);
+    let mut fusion = Fusion::new(&set);
+    let a = [[0.2, 0.3, 0.5]; 3];
+    let b = [[0.2, 0.3, 0.5], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0]];
+    // The frozen part is to be scaled here, and copied before and after.
+    let c = [[0.5, 0.0, 0.0]; 3];
+    for weights in [a, b, b, c, a] {
+        let mut expected = vec![0.0; set.dim()];
+        set.fuse_groups_into(&groups, &weights, &mut expected)
+            .unwrap();
+        let found = fusion.fuse_groups(&groups, &weights).unwrap();
+        assert_eq!(bits(found), bits(&expected));
+    }
+    assert_eq!(
+        bits(fusion.fuse(&[0.0, 1.0, 0.0]).unwrap()),
+        bits(&fuse(&set, &[0.0, 1.0, 0.0]))
+    );
+    let before = fusion.values().to_vec();
+    assert!(fusion.fuse(&[1.0]).is_err());
+    assert_eq!(bits(fusion.values()), bits(&before));
+}
+
 // Members on disk.
 
 fn write(dir: &Path, dtype: Dtype, values: &[f32]) -> Arc<Checkpoint> {
@@ -253,6 +389,64 @@ fn members_are_read_from_disk_mapped_or_converted() {
     let set = MemberSet::from_checkpoints(members, &names).unwrap();
     assert_eq!(set.labels(), ["one", "two"]);
     assert_eq!(fuse(&set, &[0.5, 0.5]), [2.0, 3.0, 4.0]);
+}
+
+#[test]
+fn members_of_every_float_type_are_fused_from_where_they_lie() {
+    let root = tempfile::tempdir().unwrap();
+    let values: Vec<f32> = (0..LONG).map(|i| (i % 200) as f32 / 8.0 - 12.0).collect();
+    let names = ["a".to_owned()];
+    for dtype in [
+        Dtype::F32,
+        Dtype::F16,
+        Dtype::BF16,
+        Dtype::F64,
+        Dtype::F8_E4M3,
+    ] {
+        let members: Vec<_> = (0..6)
+            .map(|i| {
+                let scaled: Vec<f32> = values.iter().map(|v| v * (i + 1) as f32).collect();
+                let dir = root.path().join(format!("{dtype:?}{i}"));
+                (format!("{i}"), write(&dir, dtype, &scaled))
+            })
+            .collect();
+        let stored: Vec<Vec<f32>> = members
+            .iter()
+            .map(|(_, checkpoint)| checkpoint.tensor("a").unwrap().to_f32().unwrap())
+            .collect();
+        let set = MemberSet::from_checkpoints(members, &names).unwrap();
+        let weights = [0.1, 0.2, 0.3, -0.1, 0.25, 0.25];
+        assert_eq!(
+            bits(&fuse(&set, &weights)),
+            bits(&fuse(&flat(&stored), &weights)),
+            "{dtype:?}"
+        );
+        let mut vertex = [0.0; 6];
+        vertex[3] = 1.0;
+        assert_eq!(bits(&fuse(&set, &vertex)), bits(&stored[3]), "{dtype:?}");
+        assert_eq!(
+            set.gram(|_| true).unwrap(),
+            flat(&stored).gram(|_| true).unwrap()
+        );
+        assert_eq!(*set.values(2, 0), stored[2]);
+    }
+}
+
+#[test]
+fn the_same_values_in_other_types_are_not_taken_for_frozen() {
+    let root = tempfile::tempdir().unwrap();
+    let one = write(&root.path().join("f32"), Dtype::F32, &[1.0, 2.0]);
+    let two = write(&root.path().join("bf16"), Dtype::BF16, &[1.0, 2.0]);
+    let names = ["a".to_owned()];
+    let again = [("one", Arc::clone(&one)), ("again", Arc::clone(&one))];
+    assert!(
+        MemberSet::from_checkpoints(again, &names)
+            .unwrap()
+            .is_frozen(0)
+    );
+    let set = MemberSet::from_checkpoints([("one", one), ("two", two)], &names).unwrap();
+    assert!(!set.is_frozen(0));
+    assert_eq!(fuse(&set, &[0.5, 0.5]), [1.0, 2.0]);
 }
 
 #[test]

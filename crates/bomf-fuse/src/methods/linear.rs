@@ -8,12 +8,12 @@
 //! [`Linear`] is the method for recipes, "model soups" of Wortsman et al. (ICML 2022, arXiv
 //! 2203.05482) where the weights are equal.
 
-use multiversion::multiversion;
-
 use super::common::declare::{WEIGHT, flag};
 use super::common::kernels;
 use crate::error::{FuseError, Result};
 use crate::method::{Base, Block, Fuser, Inputs, Method, MethodSpec, Params};
+use crate::stream::Stream;
+use crate::sum::{self, BLOCK};
 
 /// The weighted average, or the weighted sum with `normalize: false`.
 ///
@@ -89,12 +89,6 @@ impl Fuser for WeightedSum {
     }
 }
 
-/// The block of the output that stays in the second-level cache (128 KiB) while the members
-/// stream by. Shorter ones are slower, although they would fit the first-level cache: each stream
-/// is then left after a few pages, and the processor's prefetching starts anew (8 KiB blocks ran
-/// at half the speed).
-const BLOCK: usize = 1 << 15;
-
 /// Writes `sum_i w_i x_i` to `out`, for inputs `(w_i, x_i)` as long as `out`.
 ///
 /// Each element is `((w_1 x_1) + w_2 x_2) + ...`, every operation rounded to `f32`, without fused
@@ -104,53 +98,7 @@ const BLOCK: usize = 1 << 15;
 /// # Panics
 /// If an input is shorter than `out`.
 pub fn weighted_sum(inputs: &[(f32, &[f32])], out: &mut [f32]) {
-    let (first, rest) = match inputs {
-        [] => return out.fill(0.0),
-        [(weight, x)] if *weight == 1.0 => return out.copy_from_slice(&x[..out.len()]),
-        [first, rest @ ..] => (first, rest),
-    };
-    add_up(*first, rest, out);
-}
-
-// Compiled once for each instruction set; the arithmetic is the same in all of them.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn add_up(first: (f32, &[f32]), rest: &[(f32, &[f32])], out: &mut [f32]) {
-    let mut start = 0;
-    for block in out.chunks_mut(BLOCK) {
-        let end = start + block.len();
-        scale(first.0, &first.1[start..end], block);
-        // Four members at a time, so that the block is loaded and stored less often.
-        for group in rest.chunks(4) {
-            add_group(group, start, block);
-        }
-        start = end;
-    }
-}
-
-#[inline(always)]
-fn scale(w: f32, x: &[f32], out: &mut [f32]) {
-    for (o, x) in out.iter_mut().zip(x) {
-        *o = w * x;
-    }
-}
-
-#[inline(always)]
-fn add_group(group: &[(f32, &[f32])], start: usize, out: &mut [f32]) {
-    let end = start + out.len();
-    match *group {
-        [(wa, a), (wb, b), (wc, c), (wd, d)] => {
-            let (a, b) = (&a[start..end], &b[start..end]);
-            let (c, d) = (&c[start..end], &d[start..end]);
-            for ((((o, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *o = *o + wa * a + wb * b + wc * c + wd * d;
-            }
-        }
-        _ => {
-            for &(w, x) in group {
-                for (o, x) in out.iter_mut().zip(&x[start..end]) {
-                    *o += w * x;
-                }
-            }
-        }
-    }
+    let terms = inputs.iter().map(|(w, x)| (*w, Stream::Plain(x)));
+    let inputs: Vec<_> = terms.collect();
+    sum::weighted_sum(&inputs, out);
 }

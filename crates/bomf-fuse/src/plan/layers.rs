@@ -49,7 +49,7 @@ impl<'a> LayerName<'a> {
 }
 
 /// The stacks of layers that tensors of these names make up, and the number of layers of each.
-pub(super) fn stacks<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
+pub(crate) fn stacks<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<&'a str, usize> {
     let mut stacks = BTreeMap::new();
     for name in names.into_iter().filter_map(LayerName::of) {
         let layers = stacks.entry(name.stack).or_insert(0);
@@ -68,7 +68,7 @@ pub(super) fn place(layer: usize, layers: usize) -> f64 {
 
 /// Whether a tensor outside the layers comes before them: embeddings and what belongs to them.
 /// (Norms, pooler and heads come after.)
-pub(super) fn is_before_layers(name: &str) -> bool {
+pub(crate) fn is_before_layers(name: &str) -> bool {
     let is_embedding = ["embed", "embd", "wte", "wpe", "relative_pe", "rotary_pos"];
     is_embedding.iter().any(|part| name.contains(part)) && !name.contains("embed_out")
 }

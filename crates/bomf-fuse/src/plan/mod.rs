@@ -11,7 +11,7 @@
 //! - An output head that a model does not store, because it is tied to the input embedding, is
 //!   read from there; one that the reference does not store is not written.
 
-mod layers;
+pub(crate) mod layers;
 mod names;
 mod params;
 

@@ -3,6 +3,7 @@
 use super::pieces::{self, PIECE};
 use crate::gram;
 use crate::method::{Inputs, Source};
+use crate::stream::Stream;
 
 /// Inner products of n tensors, of their differences from an origin where there is one.
 pub(crate) struct Products {
@@ -67,7 +68,7 @@ fn products(tensors: &[&[f32]], origin: Option<&[f32]>) -> Vec<f64> {
             &zeros
         }
     };
-    let mut vectors = vec![origin];
-    vectors.extend_from_slice(tensors);
-    gram::from_first(&vectors)
+    let vectors = [origin].into_iter().chain(tensors.iter().copied());
+    let vectors: Vec<_> = vectors.map(Stream::Plain).collect();
+    gram::from_first(&vectors, 0..len)
 }
