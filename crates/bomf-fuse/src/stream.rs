@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bomf_checkpoint::{Dtype, decode_f32};
+use multiversion::multiversion;
 
 /// The bytes that are compared before it is asked whether they differ.
 const COMPARED: usize = 1 << 12;
@@ -122,6 +123,7 @@ impl<'a> Stream<'a> {
 }
 
 /// Equality of bits: NaN is NaN, and 0 is not -0.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn has_same_bits(a: &[f32], b: &[f32]) -> bool {
     let differences = a.iter().zip(b).map(|(a, b)| a.to_bits() ^ b.to_bits());
     differences.fold(0, |all, bits| all | bits) == 0

@@ -271,6 +271,16 @@ fn one_bit_of_one_member_makes_a_tensor_unfrozen() {
 }
 
 #[test]
+fn a_further_member_may_end_what_was_frozen() {
+    let mut set = flat(&[vec![1.0, 2.0], vec![1.0, 2.0]]);
+    assert!(set.is_frozen(0));
+    set.push("another", vec![tensor("x", &[2], &[1.0, 3.0])])
+        .unwrap();
+    assert!(!set.is_frozen(0));
+    assert_eq!(fuse(&set, &[0.25, 0.25, 0.5]), [1.0, 2.5]);
+}
+
+#[test]
 fn frozen_tensors_are_not_seen_by_the_gram_matrix() {
     let gram = partly_frozen(3).gram(|_| true).unwrap();
     let moving = partly_frozen(3).gram(|name| name != "embeddings.w");

@@ -9,9 +9,9 @@
 //! - `fuse` forms weighted sums, with weights for all or for each of some [`Groups`] of tensors;
 //! - [`Fusion`] keeps a fused model and makes anew only what other weights change.
 //!
-//! What is frozen (the same in all members, bit for bit) is recognised while members are added,
+//! What is frozen (the same in all members, bit for bit) is recognised when it is first asked for,
 //! by comparing: a tensor that was trained differs in its first few bytes, so that comparing reads
-//! only what is frozen, where a digest would have to read everything.
+//! only what is frozen, and that once, where digests would have to read everything.
 
 mod fuse;
 mod fusion;
@@ -20,7 +20,7 @@ mod layout;
 mod values;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bomf_checkpoint::Checkpoint;
 use rayon::prelude::*;
@@ -59,8 +59,8 @@ pub use values::{MappedTensor, MemberTensor, Values};
 pub struct MemberSet<'a> {
     labels: Vec<String>,
     layout: Layout,
-    /// By segment: whether it is the same in all members.
-    frozen: Vec<bool>,
+    /// By segment: whether it is the same in all members; found when it is first asked for.
+    frozen: OnceLock<Vec<bool>>,
     /// By member, then by segment.
     values: Vec<Vec<Values<'a>>>,
 }
@@ -95,8 +95,7 @@ impl<'a> MemberSet<'a> {
         Ok(members)
     }
 
-    /// Adds a member. Its tensors may come in any order; those that were the same in all members
-    /// so far are compared with the first's.
+    /// Adds a member. Its tensors may come in any order.
     ///
     /// # Errors
     /// [`FuseError::ShapeMismatch`], [`FuseError::MissingTensor`], [`FuseError::ExtraTensor`],
@@ -107,18 +106,9 @@ impl<'a> MemberSet<'a> {
         if self.is_empty() {
             // Starts afresh, whatever an earlier failure may have left.
             self.layout = Layout::of(&tensors);
-            self.frozen = vec![true; tensors.len()];
         }
         let values = self.arrange(&label, tensors)?;
-        if let Some(first) = self.values.first() {
-            let pairs = self
-                .frozen
-                .par_iter_mut()
-                .zip(first.par_iter().zip(&values));
-            pairs.for_each(|(frozen, (first, own))| {
-                *frozen = *frozen && first.stream().is_same(&own.stream());
-            });
-        }
+        self.frozen = OnceLock::new();
         self.labels.push(label);
         self.values.push(values);
         Ok(())
@@ -199,10 +189,31 @@ impl<'a> MemberSet<'a> {
     /// frozen while they were trained. It is never fused, but copied (or scaled, by weights that
     /// do not sum to one).
     ///
+    /// The first question compares all segments.
+    ///
     /// # Panics
     /// If there is no such segment.
     pub fn is_frozen(&self, segment: usize) -> bool {
-        self.frozen[segment]
+        let frozen = self.frozen.get_or_init(|| {
+            let segments = (0..self.segments().len()).into_par_iter();
+            segments.map(|segment| self.is_same(segment)).collect()
+        });
+        frozen[segment]
+    }
+
+    fn is_same(&self, segment: usize) -> bool {
+        let streams = (0..self.len()).map(|member| self.stream(member, segment));
+        let streams: Vec<Stream<'_>> = streams.collect();
+        let Some((first, others)) = streams.split_first() else {
+            return true;
+        };
+        // Some elements of all members, and then the next: the first member's stay in the cache.
+        let pieces: Vec<_> = self.segments()[segment].pieces().collect();
+        pieces.into_par_iter().all(|(start, len)| {
+            let first = first.part(start..start + len);
+            let is_same = |other: &Stream<'_>| first.is_same(&other.part(start..start + len));
+            others.iter().all(is_same)
+        })
     }
 
     /// Whether all values of a member are finite. Nothing is copied.
