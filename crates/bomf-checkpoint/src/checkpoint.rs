@@ -71,13 +71,14 @@ impl Checkpoint {
     /// as well.
     ///
     /// # Errors
-    /// A missing folder or shard, a truncated or damaged file, an index that does not fit its
+    /// A missing folder or shard, a link that leads nowhere, a truncated or damaged file, an index that does not fit its
     /// shards, a pickle that asks for code to be run, or weights in another format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_file() {
             return Self::open_single(path, path);
         }
+        check_link(path)?;
         if !path.is_dir() {
             return Err(CheckpointError::NotFound {
                 what: "model folder",
@@ -89,10 +90,12 @@ impl Checkpoint {
             (PYTORCH_WEIGHTS_FILE, PYTORCH_INDEX_FILE),
         ] {
             let single = path.join(single);
+            check_link(&single)?;
             if single.exists() {
                 return Self::open_single(path, &single);
             }
             let index = path.join(index);
+            check_link(&index)?;
             if index.exists() {
                 return Self::open_sharded(path, &index);
             }
@@ -134,6 +137,7 @@ impl Checkpoint {
                 });
             }
             let file = dir.join(shard);
+            check_link(&file)?;
             if !file.is_file() {
                 return Err(CheckpointError::MissingShard {
                     index: index_path.to_path_buf(),
@@ -285,6 +289,16 @@ impl Checkpoint {
                 }
             },
         }
+    }
+}
+
+/// Tells a link that leads nowhere from a file that is not there.
+fn check_link(path: &Path) -> Result<()> {
+    match path.is_symlink() && !path.exists() {
+        true => Err(CheckpointError::BrokenLink {
+            path: path.to_path_buf(),
+        }),
+        false => Ok(()),
     }
 }
 

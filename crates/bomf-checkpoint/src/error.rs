@@ -233,6 +233,12 @@ pub enum CheckpointError {
     /// An adapter cannot be read.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// A symbolic link to weights whose target is not there, or that is part of a loop.
+    #[error("`{}` is a link that leads nowhere", path.display())]
+    BrokenLink {
+        /// The link.
+        path: PathBuf,
+    },
     /// A folder has no checkpoints in it.
     #[error("no checkpoints in `{}`", dir.display())]
     NoCheckpoints {
@@ -296,6 +302,9 @@ impl CheckpointError {
         use CheckpointError as E;
         let hint = match self {
             E::NotFound { .. } => "check the path's spelling".into(),
+            E::BrokenLink { .. } => {
+                "the file that it stood for was moved or deleted: download or copy it again".into()
+            }
             E::NoWeights { .. } => {
                 "give a Hugging Face model folder: config.json and model.safetensors".into()
             }

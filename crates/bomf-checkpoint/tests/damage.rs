@@ -6,7 +6,7 @@ mod common;
 use std::fs;
 
 use bomf_checkpoint::Checkpoint;
-use common::golden;
+use common::{at_least, golden};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn valid() -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(at_least(512))]
 
     #[test]
     fn truncated_files_are_refused(keep in 0.0..1.0f64) {

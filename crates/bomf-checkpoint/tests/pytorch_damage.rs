@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 
 use bomf_checkpoint::Checkpoint;
-use common::golden;
+use common::{at_least, golden};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -68,7 +68,7 @@ fn flip(bytes: &mut [u8], within: std::ops::Range<usize>, flips: Vec<(Index, u8)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(at_least(512))]
 
     #[test]
     fn truncated_files_are_refused(keep in 0.0..1.0f64, one: bool) {

@@ -5,118 +5,10 @@
     reason = "helpers of tests may unwrap as tests do"
 )]
 
+mod support;
+
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::{Command, Output};
-use std::time::Duration;
-
-/// Runs `bomf` in a folder, without colours and without the hub.
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bomf"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .env("HF_HUB_OFFLINE", "1")
-        .env("HF_HOME", folder)
-        .env_remove("RUST_LOG");
-    command
-}
-
-fn bomf(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-/// Runs `bomf`, which must succeed, and returns stdout.
-fn done(folder: &Path, arguments: &[&str]) -> String {
-    let output = bomf(folder, arguments);
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Writes `model.safetensors` with tensors of one type: `F32` or `BF16`, given as `f32`.
-fn write_model(folder: &Path, dtype: &str, tensors: &[(&str, Vec<f32>)]) {
-    std::fs::create_dir_all(folder).unwrap();
-    let size = if dtype == "F32" { 4 } else { 2 };
-    let mut header = serde_json::Map::new();
-    header.insert("__metadata__".into(), json!({"format": "pt"}));
-    let (mut data, mut end) = (Vec::new(), 0);
-    for (name, values) in tensors {
-        let start = end;
-        end += values.len() * size;
-        let entry = json!({"dtype": dtype, "shape": [values.len()], "data_offsets": [start, end]});
-        header.insert((*name).into(), entry);
-        for value in values {
-            data.extend_from_slice(&value.to_le_bytes()[4 - size..]);
-        }
-    }
-    let mut header = serde_json::to_vec(&header).unwrap();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend(header);
-    file.extend(data);
-    std::fs::write(folder.join("model.safetensors"), file).unwrap();
-    let config = json!({"model_type": "llama", "num_hidden_layers": 2, "torch_dtype": "float32"});
-    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
-}
-
-/// A model of two layers whose elements are all `value`.
-fn model(folder: &Path, dtype: &str, value: f32) {
-    let tensors: Vec<(&str, Vec<f32>)> = [
-        "model.embed_tokens.weight",
-        "model.layers.0.mlp.weight",
-        "model.layers.1.mlp.weight",
-        "model.norm.weight",
-    ]
-    .map(|name| (name, vec![value; 5]))
-    .to_vec();
-    write_model(folder, dtype, &tensors);
-}
-
-/// A folder with the models `a` (ones) and `b` (threes), and a recipe for their mean.
-fn two_models() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    model(&folder.path().join("a"), "F32", 1.0);
-    model(&folder.path().join("b"), "F32", 3.0);
-    write_recipe(folder.path(), LINEAR);
-    folder
-}
-
-fn write_recipe(folder: &Path, text: &str) {
-    std::fs::write(folder.join("recipe.yaml"), text).unwrap();
-}
-
-const LINEAR: &str = "\
-merge_method: linear
-models:
-  - model: a
-    parameters: {weight: 1}
-  - model: b
-    parameters: {weight: [1, 3]}
-";
-
-/// The elements of a tensor of a merged model, by `bomf diff` against a model of zeros.
-fn elements(folder: &Path, model: &str, tensor: &str) -> Vec<f32> {
-    let bytes = std::fs::read(folder.join(model).join("model.safetensors")).unwrap();
-    let (head, rest) = bytes.split_first_chunk::<8>().unwrap();
-    let (header, data) = rest.split_at(u64::from_le_bytes(*head) as usize);
-    let header: Value = serde_json::from_slice(header).unwrap();
-    let place = |i: usize| header[tensor]["data_offsets"][i].as_u64().unwrap() as usize;
-    let bytes = &data[place(0)..place(1)];
-    match header[tensor]["dtype"].as_str().unwrap() {
-        "F32" => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect(),
-        "BF16" => {
-            let upper = bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
-            upper.map(|u| f32::from_bits(u32::from(u) << 16)).collect()
-        }
-        other => panic!("{other}"),
-    }
-}
+use support::*;
 
 #[test]
 fn models_are_merged_verified_and_compared() {
@@ -337,14 +229,6 @@ fn wrong_recipes_and_models_end_with_2_and_leave_nothing() {
     insta::assert_snapshot!("merge_errors", told);
 }
 
-/// Neither the output nor a folder that was to become it.
-fn nothing_is_left(folder: &Path, when: &str) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name != "out" && !name.ends_with(".tmp"), "{when}: {name}");
-    }
-}
-
 #[test]
 fn an_output_that_stands_there_is_replaced_only_when_asked() {
     let folder = two_models();
@@ -401,40 +285,6 @@ fn nan_passes_through_and_is_told() {
 }
 
 #[test]
-fn a_killed_merge_leaves_nothing_under_the_final_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let tensors = [
-        ("model.layers.0.w", vec![1.5; 3_000_000]),
-        ("x", vec![0.5; 3_000_000]),
-    ];
-    for name in ["a", "b"] {
-        write_model(&folder.join(name), "F32", &tensors);
-    }
-    write_recipe(folder, LINEAR);
-    // Shared among many threads of other tests the merge takes longer: the moments are spread
-    // from its beginning to far beyond its usual end.
-    for delay in [0, 3, 10, 20, 35, 60, 100, 160] {
-        let mut child = command(folder, &["merge", "recipe.yaml", "-o", "out", "--quiet"])
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(delay));
-        let _ = child.kill();
-        let is_done = child.wait().unwrap().success();
-        let out = folder.join("out");
-        assert!(
-            is_done || !out.exists() || out.join("bomf.json").exists(),
-            "{delay} ms"
-        );
-        if out.exists() {
-            // Whatever stands under the final name is whole.
-            done(folder, &["verify", "out", "--quiet"]);
-            std::fs::remove_dir_all(&out).unwrap();
-        }
-    }
-}
-
-#[test]
 fn one_vocabulary_is_asked_for_and_the_chat_template_goes_along() {
     let folder = two_models();
     let folder = folder.path();
@@ -476,6 +326,127 @@ fn one_vocabulary_is_asked_for_and_the_chat_template_goes_along() {
     let template = std::fs::read_to_string(folder.join("out/chat_template.jinja")).unwrap();
     assert_eq!(template, "{{ c }}");
     done(folder, &["verify", "out"]);
+}
+
+/// An adapter that PEFT wrote, its base model, and what PEFT makes of both.
+fn adapters() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../bomf-checkpoint/tests/golden/adapters");
+    for name in ["base", "plain"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        for entry in std::fs::read_dir(golden.join(name)).unwrap() {
+            let from = entry.unwrap().path();
+            let to = folder.path().join(name).join(from.file_name().unwrap());
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_model_with_an_adapter_is_merged_as_the_model_it_makes() {
+    let folder = adapters();
+    let folder = folder.path();
+    write_recipe(
+        folder,
+        "\
+merge_method: linear
+models:
+  - model: base
+    parameters: {weight: 3}
+  - model: base+plain
+    parameters: {weight: 1}
+",
+    );
+    done(folder, &["merge", "recipe.yaml", "-o", "out"]);
+    done(folder, &["verify", "out"]);
+    // A quarter of the way from the base model to what PEFT makes of it.
+    let greatest = |a: &str, b: &str| {
+        let json = done(folder, &["diff", a, b, "--output-format", "json"]);
+        let diff: Value = serde_json::from_str(&json).unwrap();
+        let tensors = diff["tensors"].as_array().unwrap().clone();
+        let number = |tensor: &Value| tensor["max_abs"].as_f64().unwrap();
+        tensors.iter().map(number).fold(0.0, f64::max)
+    };
+    let (whole, quarter) = (
+        greatest("base", "plain/merged.safetensors"),
+        greatest("base", "out"),
+    );
+    assert!(
+        (quarter / whole - 0.25).abs() < 1e-4,
+        "{quarter} of {whole}"
+    );
+    // Products in `f32`, summed in another order than PEFT's.
+    assert!(greatest("base+plain", "plain/merged.safetensors") < 1e-5 * whole.max(1.0));
+
+    let record = std::fs::read(folder.join("out/bomf.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let files = record["models"][1]["files"].as_array().unwrap();
+    let names: Vec<&str> = files
+        .iter()
+        .map(|file| file["name"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "model.safetensors",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ];
+    assert_eq!(names, expected);
+    let config = folder.join("plain/adapter_config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n")).unwrap();
+    let output = bomf(folder, &["verify", "out"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("adapter_config.json of base+plain is not the file"),
+        "{told}"
+    );
+}
+
+#[test]
+fn digests_of_inputs_are_remembered_until_these_change() {
+    let folder = two_models();
+    let folder = folder.path();
+    let set_old = |name: &str| {
+        let file = std::fs::File::options().write(true).open(folder.join(name));
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
+        file.unwrap().set_modified(long_ago).unwrap();
+    };
+    set_old("a/model.safetensors");
+    set_old("b/model.safetensors");
+    let digests = |out: &str| {
+        done(folder, &["merge", "recipe.yaml", "-o", out]);
+        let record = std::fs::read(folder.join(out).join("bomf.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        ["a", "b"].map(|model| {
+            let number = usize::from(model == "b");
+            let file = &record["models"][number]["files"][0];
+            file["sha256"].as_str().unwrap().to_owned()
+        })
+    };
+    let first = digests("one");
+    let cache = folder.join(".cache/bomf/digests.json");
+    let remembered = std::fs::read_to_string(&cache).unwrap();
+    assert!(
+        first.iter().all(|digest| remembered.contains(digest)),
+        "{remembered}"
+    );
+    // What is remembered is believed: `a` is not read again.
+    let other = "0".repeat(64);
+    std::fs::write(&cache, remembered.replace(&first[0], &other)).unwrap();
+    assert_eq!(digests("two"), [other.clone(), first[1].clone()]);
+    // `verify` believes nothing.
+    let output = bomf(folder, &["verify", "two"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("model.safetensors of a is not the file"),
+        "{told}"
+    );
+    // A file that changed is digested again.
+    model(&folder.join("a"), "F32", 1.0);
+    set_old("a/model.safetensors");
+    assert_eq!(digests("three"), first);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The tensors of one model as fusion sees them: names, types, shapes, and elements to be read in
 //! any part.
 
-use bomf_checkpoint::{Checkpoint, Dtype, decode_f32, round_f32};
+use bomf_checkpoint::{Checkpoint, Dtype, TensorRef, decode_f32, round_f32};
 
 use crate::method::Source;
 
@@ -49,20 +49,49 @@ impl Weights for Checkpoint {
     }
 
     fn source(&self, name: &str) -> Option<Box<dyn Source + '_>> {
-        let tensor = self.get(name).filter(|tensor| tensor.is_float())?;
-        Some(match tensor.as_f32_slice() {
-            Some(values) => Box::new(Plain(values)),
-            None => Box::new(Mapped {
-                dtype: tensor.dtype(),
-                bytes: tensor.bytes(),
-                len: tensor.len(),
-            }),
-        })
+        source_of(self.get(name)?)
     }
 
     fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.get(name).map(|tensor| tensor.bytes())
     }
+}
+
+impl<W: Weights + ?Sized> Weights for &W {
+    fn name(&self) -> String {
+        (**self).name()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        (**self).names()
+    }
+
+    fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
+        (**self).info(name)
+    }
+
+    fn source(&self, name: &str) -> Option<Box<dyn Source + '_>> {
+        (**self).source(name)
+    }
+
+    fn bytes(&self, name: &str) -> Option<&[u8]> {
+        (**self).bytes(name)
+    }
+}
+
+/// The elements of a tensor where they lie, if they are floats.
+pub(crate) fn source_of(tensor: TensorRef<'_>) -> Option<Box<dyn Source + '_>> {
+    if !tensor.is_float() {
+        return None;
+    }
+    Some(match tensor.as_f32_slice() {
+        Some(values) => Box::new(Plain(values)),
+        None => Box::new(Mapped {
+            dtype: tensor.dtype(),
+            bytes: tensor.bytes(),
+            len: tensor.len(),
+        }),
+    })
 }
 
 /// Floats that lie in memory as they are.

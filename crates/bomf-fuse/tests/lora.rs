@@ -8,8 +8,8 @@ use bomf_checkpoint::{
     Adapter, AdapterHeader, Checkpoint, FolderWriter, LayerFactors, LayerKind, ModelLayout,
     TensorData, TensorSpec,
 };
-use bomf_fuse::FuseError;
-use bomf_fuse::lora::{Merge, NewAdapter, Rank, Weighted, combine, extract};
+use bomf_fuse::lora::{Adapted, Merge, NewAdapter, Rank, Weighted, combine, extract};
+use bomf_fuse::{FuseError, Weights};
 use proptest::prelude::*;
 
 /// Products of ranks up to 9 of numbers of about one, in `f32`, in another order than PEFT's.
@@ -74,6 +74,58 @@ fn assert_close(found: &Model, expected: &Model, tolerance: f64) {
         let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst <= tolerance, "{name} is off by {worst}");
     }
+}
+
+fn adapted(base: &Checkpoint, adapter: &Adapter) -> Model {
+    let adapted = Adapted::new(base, adapter).unwrap();
+    let names = adapted.names().into_iter();
+    let read = |name: &str| {
+        let source = adapted.source(name).unwrap();
+        let mut values = vec![f32::NAN; source.len()];
+        // In parts that are no multiples of rows.
+        for (i, part) in values.chunks_mut(7).enumerate() {
+            source.read(7 * i, part);
+        }
+        (
+            name.to_owned(),
+            values.iter().map(|&v| f64::from(v)).collect(),
+        )
+    };
+    names.map(read).collect()
+}
+
+#[test]
+fn a_model_seen_through_an_adapter_is_what_peft_merges() {
+    for (base_name, names) in [
+        (
+            "base",
+            &["plain", "rslora", "patterns", "dora", "biases", "lora-only"][..],
+        ),
+        ("base-transposed", &["transposed", "transposed-dora"][..]),
+    ] {
+        let base = Checkpoint::open(golden(base_name)).unwrap();
+        for name in names {
+            let adapter = adapter(name);
+            let found = adapted(&base, &adapter);
+            assert_close(&found, &merged_by_peft(name), CLOSE);
+            // What is changed has no bytes that could be copied in its place.
+            let adapted = Adapted::new(&base, &adapter).unwrap();
+            let own = values(&base);
+            for (tensor, values) in &found {
+                let is_as_before = own.get(tensor) == Some(values);
+                assert!(
+                    is_as_before || adapted.bytes(tensor).is_none(),
+                    "{name} {tensor}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_adapter_of_another_model_is_refused_before_anything_is_read() {
+    let (base, adapter) = (base(), adapter("transposed"));
+    assert!(Adapted::new(&base, &adapter).is_err());
 }
 
 /// `W + sum_i w_i (W_i - W)` of merged models.

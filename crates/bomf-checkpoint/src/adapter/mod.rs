@@ -141,6 +141,15 @@ impl Adapter {
         &self.path
     }
 
+    /// Its files: the configuration, then the weights.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let weights = self.weights.files().map(Path::to_path_buf);
+        [self.path.join(ADAPTER_CONFIG_FILE)]
+            .into_iter()
+            .chain(weights)
+            .collect()
+    }
+
     /// Its configuration.
     pub fn config(&self) -> &AdapterConfig {
         &self.config

@@ -48,3 +48,12 @@ pub fn names_in(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// As many cases as `PROPTEST_CASES` asks for, and never fewer than `cases`.
+pub fn at_least(cases: u32) -> proptest::test_runner::Config {
+    let asked = proptest::test_runner::Config::default();
+    proptest::test_runner::Config {
+        cases: asked.cases.max(cases),
+        ..asked
+    }
+}

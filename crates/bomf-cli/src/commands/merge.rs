@@ -5,6 +5,7 @@ use crate::args::MergeArgs;
 use crate::failure::Failure;
 use crate::table::size;
 use bomf::{MergeOutcome, MergeRequest, Observer};
+use std::path::PathBuf;
 
 pub fn command(args: MergeArgs, context: &mut Context<'_>) -> Result<(), Failure> {
     let request = MergeRequest {
@@ -16,6 +17,7 @@ pub fn command(args: MergeArgs, context: &mut Context<'_>) -> Result<(), Failure
         max_memory: args.memory.max_memory,
         max_shard_bytes: args.max_shard_size,
         hash: !args.no_hash,
+        digest_cache: digest_cache(),
     };
     let outcome = bomf::merge(&request, &mut context.progress)?;
     for (tensor, count) in &outcome.not_finite {
@@ -23,6 +25,16 @@ pub fn command(args: MergeArgs, context: &mut Context<'_>) -> Result<(), Failure
         context.progress.note(&note);
     }
     context.tell(&outcome, text)
+}
+
+/// In the cache folder of the user, where there is one.
+fn digest_cache() -> Option<PathBuf> {
+    let set = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
+    let folder = match set {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::home_dir()?.join(".cache"),
+    };
+    Some(folder.join("bomf").join("digests.json"))
 }
 
 fn text(outcome: &MergeOutcome) -> String {

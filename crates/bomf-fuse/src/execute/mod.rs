@@ -179,9 +179,14 @@ impl Run<'_> {
         };
         let recipe = self.plan.recipe;
         let is_unscaled = is_identity(recipe.method().spec().name, params);
+        let model = self.plan.models[only.model];
         let is_kept = |dtype: Option<Dtype>| dtype.is_none_or(|d| d == tensor.spec.dtype);
-        let info = self.plan.models[only.model].info(&only.tensor);
-        is_unscaled && is_kept(recipe.dtype()) && info.is_some_and(|i| i.dtype == tensor.spec.dtype)
+        let info = model.info(&only.tensor);
+        let has_bytes = model.bytes(&only.tensor).is_some();
+        is_unscaled
+            && has_bytes
+            && is_kept(recipe.dtype())
+            && info.is_some_and(|i| i.dtype == tensor.spec.dtype)
     }
 
     fn source(&self, origin: &Origin) -> Result<Box<dyn Source + '_>> {

@@ -173,7 +173,7 @@ fn base_shape(layer: &LoraLayer<'_>, fan_in_fan_out: bool) -> Vec<usize> {
 }
 
 /// Whether the weight is stored as the transpose of `B A`.
-fn is_transposed(layer: &LoraLayer<'_>, fan_in_fan_out: bool) -> bool {
+pub(super) fn is_transposed(layer: &LoraLayer<'_>, fan_in_fan_out: bool) -> bool {
     match layer.kind {
         LayerKind::Linear => fan_in_fan_out,
         LayerKind::Embedding => true,

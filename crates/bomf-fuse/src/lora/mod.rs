@@ -9,7 +9,7 @@
 //!
 //! and this is what everything here computes, for any ranks:
 //!
-//! - [`Merge`] puts it into the full weights;
+//! - [`Merge`] puts it into the full weights, [`Adapted`] shows them to a merge as if it had;
 //! - [`combine`] with [`Rank::Exact`] writes the sum as one product: the A one below another, the
 //!   `w_i s_i B_i` side by side, of rank `sum_i r_i`;
 //! - [`combine`] with another [`Rank`] cuts that product by its singular values, which is the best
@@ -27,6 +27,7 @@
 //! Weights may be negative and need not sum to one, for changes are added. Tensors that adapters
 //! store whole are averaged, and must have weights that sum to one where no base is at hand.
 
+mod adapted;
 mod combine;
 mod extract;
 mod factor;
@@ -39,6 +40,7 @@ use bomf_checkpoint::{Adapter, AdapterHeader, LayerFactors, LoraLayer};
 
 use crate::error::{FuseError, Result};
 
+pub use adapted::Adapted;
 pub use combine::{Rank, combine};
 pub use extract::extract;
 pub use merge::Merge;

@@ -3,8 +3,13 @@
 //! An element's importance is `|b_j - a_j| KL(softmax(b) || softmax(a))`, with the divergence over
 //! its row (along the last axis), a of the base model and b of the other. Elements of an importance
 //! of at least `median + 1.5 (q_3 - q_1)` are taken over, with the tensor's quartiles of the
-//! importance. After Arcee's method (arcee.ai) as mergekit has it; mergekit takes the quartiles of a
-//! random sample where there are more than a million elements, they are exact here.
+//! importance. After Arcee's method (arcee.ai) as mergekit has it.
+//!
+//! Which elements lie beyond the bound is decided by the divergence, a sum of terms of both signs
+//! that nearly cancel: for models that differ by a tenth, mergekit's sum in `f32` is off by 2 % of
+//! it (in a row of 1000), and 0.7 % of the elements fall on the other side of the bound than with
+//! the sum in `f64` here. (mergekit also takes the quartiles of a random sample where there are more
+//! than a million elements, which moves 0.02 %; they are exact here.)
 
 use super::common::kernels;
 use super::common::pieces::{Buffers, PIECE};

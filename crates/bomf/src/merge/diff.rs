@@ -4,7 +4,7 @@ use super::models::Models;
 use super::watch;
 use crate::{Error, Observer, Phase};
 use bomf_fuse::plan::LayerName;
-use bomf_fuse::{FuseError, Weights, difference};
+use bomf_fuse::{FuseError, TensorInfo, Weights, difference};
 use indexmap::IndexMap;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 /// Two checkpoints to be compared: `bomf diff`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiffRequest {
-    /// The first: a folder, a file of weights, or a name on the hub.
+    /// The first: a folder, a file of weights, or a name on the hub; with a plus sign and an
+    /// adapter behind it, the model as the adapter changes it.
     pub a: String,
     /// The second.
     pub b: String,
@@ -109,65 +110,73 @@ impl From<&bomf_fuse::Difference> for Numbers {
 pub fn diff(request: &DiffRequest, observer: &mut dyn Observer) -> Result<Diff, Error> {
     let names = [request.a.clone(), request.b.clone()];
     let models = Models::open(&names, None, observer)?;
-    let [a, b] = &models.checkpoints[..] else {
+    let weights = models.weights()?;
+    let [a, b] = &weights[..] else {
         return Err(FuseError::NoMembers.into());
     };
-    let missing_in = |other: &bomf_checkpoint::Checkpoint, own: &bomf_checkpoint::Checkpoint| {
-        let names = own.names().filter(|name| !other.contains(name));
+    let missing_in = |other: &dyn Weights, own: &dyn Weights| {
+        let names = own.names().into_iter();
+        let names = names.filter(|name| other.info(name).is_none());
         names.map(str::to_owned).collect::<Vec<_>>()
     };
     let mut diff = Diff {
         is_same: false,
         tensors: Vec::new(),
         layers: Vec::new(),
-        only_in_a: missing_in(b, a),
-        only_in_b: missing_in(a, b),
+        only_in_a: missing_in(&**b, &**a),
+        only_in_b: missing_in(&**a, &**b),
         shapes: Vec::new(),
     };
-    let total: usize = a.tensors().map(|tensor| tensor.bytes().len()).sum();
-    let found = watch::watched(
-        Phase::Diff,
-        total as u64,
-        request.threads,
-        observer,
-        |control| {
-            let mut layers: IndexMap<String, (usize, bomf_fuse::Difference)> = IndexMap::new();
-            for tensor in a.tensors() {
-                if control.stop.load(Ordering::Relaxed) {
-                    return Err(FuseError::Interrupted.into());
-                }
-                let Some(other) = b.get(tensor.name()) else {
-                    continue;
-                };
-                if tensor.shape() != other.shape() {
-                    let shapes = (tensor.shape().to_vec(), other.shape().to_vec());
-                    diff.shapes
-                        .push((tensor.name().to_owned(), shapes.0, shapes.1));
-                    continue;
-                }
-                let sources = (a.source(tensor.name()), b.source(tensor.name()));
-                let found = match sources {
-                    (Some(a), Some(b)) => Some(difference(&*a, &*b)),
-                    _ => None,
-                };
-                if let Some(found) = found {
-                    let layer = layers.entry(layer_of(tensor.name())).or_default();
-                    layer.0 += 1;
-                    layer.1 += found;
-                }
-                diff.tensors.push(TensorDiff {
-                    name: tensor.name().to_owned(),
-                    shape: tensor.shape().to_vec(),
-                    dtypes: [tensor.dtype(), other.dtype()].map(|dtype| dtype.to_string()),
-                    is_same: tensor.dtype() == other.dtype() && tensor.bytes() == other.bytes(),
-                    numbers: found.as_ref().map(Numbers::from),
-                });
-                let bytes = tensor.bytes().len() as u64;
-                control.done.fetch_add(bytes, Ordering::Relaxed);
+    let names = a.names();
+    let size = |info: &TensorInfo<'_>| {
+        let elements: usize = info.shape.iter().product();
+        (elements * info.dtype.bitsize()).div_ceil(8) as u64
+    };
+    let total: u64 = names
+        .iter()
+        .filter_map(|n| a.info(n))
+        .map(|i| size(&i))
+        .sum();
+    let found = watch::watched(Phase::Diff, total, request.threads, observer, |control| {
+        let mut layers: IndexMap<String, (usize, bomf_fuse::Difference)> = IndexMap::new();
+        for name in names {
+            if control.stop.load(Ordering::Relaxed) {
+                return Err(FuseError::Interrupted.into());
             }
-            Ok((diff, layers))
-        },
-    );
+            let (Some(own), Some(other)) = (a.info(name), b.info(name)) else {
+                continue;
+            };
+            if own.shape != other.shape {
+                let shapes = (own.shape.to_vec(), other.shape.to_vec());
+                diff.shapes.push((name.to_owned(), shapes.0, shapes.1));
+                continue;
+            }
+            let found = match (a.source(name), b.source(name)) {
+                (Some(a), Some(b)) => Some(difference(&*a, &*b)),
+                _ => None,
+            };
+            if let Some(found) = found {
+                let layer = layers.entry(layer_of(name)).or_default();
+                layer.0 += 1;
+                layer.1 += found;
+            }
+            let bytes = (a.bytes(name), b.bytes(name));
+            diff.tensors.push(TensorDiff {
+                name: name.to_owned(),
+                shape: own.shape.to_vec(),
+                dtypes: [own.dtype, other.dtype].map(|dtype| dtype.to_string()),
+                is_same: own.dtype == other.dtype
+                    && match bytes {
+                        (Some(a), Some(b)) => a == b,
+                        // What an adapter changes has no bytes until it is written.
+                        _ => found.is_some_and(|found| found.different == 0),
+                    },
+                numbers: found.as_ref().map(Numbers::from),
+            });
+            control.done.fetch_add(size(&own), Ordering::Relaxed);
+        }
+        Ok((diff, layers))
+    });
     let (mut diff, layers) = found.map_err(|error| super::interrupted(error, "".as_ref()))?;
     diff.layers = layers
         .into_iter()

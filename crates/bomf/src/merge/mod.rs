@@ -2,10 +2,12 @@
 //!
 //! [`recipe`] reads mergekit's YAML, `models` opens what it names, `beside` makes the files
 //! that lie beside the weights, `bomf-fuse` plans and fuses, `provenance` writes down where the
-//! output comes from. [`verify`] does the same again and compares; [`diff`] compares any two.
+//! output comes from, with the `digests` of all files. [`verify`] does the same again and
+//! compares; [`diff`] compares any two.
 
 mod beside;
 mod diff;
+mod digests;
 mod methods;
 mod models;
 mod provenance;
@@ -20,7 +22,7 @@ pub use provenance::{RECORD, Record, RecordedFile, RecordedModel, RecordedParame
 pub use verify::{Difference, Verification, VerifyRequest, verify};
 
 use crate::{Error, Observer, Phase};
-use bomf_checkpoint::{FilesPlan, FolderWriter, ModelLayout};
+use bomf_checkpoint::{Adapter, FilesPlan, FolderWriter, ModelLayout};
 use bomf_fuse::{FuseError, Plan, execute};
 use models::Models;
 use recipe::MergeFile;
@@ -49,6 +51,9 @@ pub struct MergeRequest {
     pub max_shard_bytes: u64,
     /// Whether SHA-256 digests of all files are recorded.
     pub hash: bool,
+    /// A file in which digests of inputs are remembered, so that those which have not changed are
+    /// not digested again by the next merge; `None` remembers nothing.
+    pub digest_cache: Option<PathBuf>,
 }
 
 /// What `bomf merge` made.
@@ -87,7 +92,8 @@ pub fn merge(request: &MergeRequest, observer: &mut dyn Observer) -> Result<Merg
     file.notes.iter().for_each(|note| observer.note(note));
     let models = Models::open(file.recipe.models(), None, observer)?;
     refuse_inputs_in(&request.out, &models)?;
-    let plan = Plan::new(&file.recipe, models.weights())?;
+    let weights = models.weights()?;
+    let plan = Plan::new(&file.recipe, weights.iter().map(|w| &**w).collect())?;
     plan.notes.iter().for_each(|note| observer.note(note));
     let layout = layout(&file, &models, request.max_shard_bytes);
     let files = FilesPlan::new(&plan.specs(), &layout)?;
@@ -100,7 +106,7 @@ pub fn merge(request: &MergeRequest, observer: &mut dyn Observer) -> Result<Merg
     }
 
     let fused = Instant::now();
-    let weights = writer.open_files(&files)?;
+    let output = writer.open_files(&files)?;
     let summary = watch::watched(
         Phase::Merge,
         files.bytes(),
@@ -110,7 +116,7 @@ pub fn merge(request: &MergeRequest, observer: &mut dyn Observer) -> Result<Merg
             Ok(execute(
                 &plan,
                 &files,
-                &weights,
+                &output,
                 request.max_memory,
                 control,
             )?)
@@ -126,15 +132,14 @@ pub fn merge(request: &MergeRequest, observer: &mut dyn Observer) -> Result<Merg
     names.sort();
     // The disk is kept busy while the processor digests.
     let digests = std::thread::scope(|scope| {
-        let synced = scope.spawn(|| weights.sync());
-        let digests = provenance::digests(
-            &models,
-            writer.staging(),
-            &names,
-            request.hash,
-            request.threads,
-            observer,
-        );
+        let synced = scope.spawn(|| output.sync());
+        let wanted = digests::Wanted {
+            output: &names,
+            folder: writer.staging(),
+            is_hashed: request.hash,
+            cache: request.digest_cache.as_deref(),
+        };
+        let digests = digests::digests(&models, &wanted, request.threads, observer);
         synced
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -175,13 +180,14 @@ fn refuse_inputs_in(out: &Path, models: &Models) -> Result<(), Error> {
     let Ok(target) = out.canonicalize() else {
         return Ok(());
     };
-    for place in &models.places {
+    let adapters = models.adapters.iter().flatten().map(Adapter::path);
+    for place in models.places.iter().map(PathBuf::as_path).chain(adapters) {
         if place
             .canonicalize()
             .is_ok_and(|place| place.starts_with(&target))
         {
             return Err(Error::InputInOutput {
-                input: place.clone(),
+                input: place.to_path_buf(),
                 out: out.into(),
             });
         }

@@ -1,30 +1,20 @@
-//! Where a merged model comes from: `bomf.json`, and the digests in it.
+//! Where a merged model comes from: `bomf.json`.
 
 use super::MergeRequest;
-use super::models::Models;
-use super::watch::watched;
-use crate::{Error, Observer, Phase};
+use super::digests::Digests;
+use crate::Error;
 use bomf_checkpoint::CheckpointError;
 use bomf_fuse::method::Value;
 use bomf_fuse::plan::{Plan, Work};
-use bomf_fuse::{Control, FuseError};
 use indexmap::IndexMap;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::path::Path;
 
 /// The name of the record in the output folder.
 pub const RECORD: &str = "bomf.json";
 
 /// The version of its format.
 const FORMAT: u32 = 1;
-
-/// Bytes that are read and digested at a time.
-const BLOCK: usize = 1 << 18;
 
 /// The record of a merge: everything that is needed to repeat it, and to see that it is the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,107 +96,6 @@ impl Record {
             ))),
         }
     }
-}
-
-/// Digests of the inputs' files and of the output's.
-pub(super) struct Digests {
-    pub models: Vec<Vec<RecordedFile>>,
-    pub output: Vec<RecordedFile>,
-}
-
-/// Reads every weights file of the models, and `output` in `folder`; with digests only if
-/// `is_hashed`.
-pub(super) fn digests(
-    models: &Models,
-    folder: &Path,
-    output: &[String],
-    is_hashed: bool,
-    threads: usize,
-    observer: &mut dyn Observer,
-) -> Result<Digests, Error> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for checkpoint in &models.checkpoints {
-        paths.extend(checkpoint.files().map(Path::to_path_buf));
-    }
-    paths.extend(output.iter().map(|name| folder.join(name)));
-    let mut files = recorded(&paths, is_hashed, threads, observer)?.into_iter();
-    let models = models
-        .checkpoints
-        .iter()
-        .map(|checkpoint| files.by_ref().take(checkpoint.files().len()).collect())
-        .collect();
-    Ok(Digests {
-        models,
-        output: files.collect(),
-    })
-}
-
-/// Name, length and digest of files, in their order.
-pub(super) fn recorded(
-    paths: &[PathBuf],
-    is_hashed: bool,
-    threads: usize,
-    observer: &mut dyn Observer,
-) -> Result<Vec<RecordedFile>, Error> {
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        let bytes = std::fs::metadata(path).map_err(|e| failed(path, e))?.len();
-        let name = path.file_name().unwrap_or_default();
-        files.push(RecordedFile {
-            name: name.to_string_lossy().into_owned(),
-            bytes,
-            sha256: None,
-        });
-    }
-    if !is_hashed {
-        return Ok(files);
-    }
-    let total = files.iter().map(|file| file.bytes).sum();
-    let digests = watched(Phase::Hash, total, threads, observer, |control| {
-        // The largest first, so that none is left alone at the end.
-        let mut order: Vec<usize> = (0..paths.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(files[i].bytes));
-        let mut digests: Vec<(usize, String)> = order
-            .par_iter()
-            .with_max_len(1)
-            .map(|&i| Ok((i, sha256(&paths[i], control)?)))
-            .collect::<Result<_, Error>>()?;
-        digests.sort();
-        Ok(digests)
-    })?;
-    for (file, (_, digest)) in files.iter_mut().zip(digests) {
-        file.sha256 = Some(digest);
-    }
-    Ok(files)
-}
-
-fn failed(path: &Path, error: std::io::Error) -> Error {
-    Error::Checkpoint(CheckpointError::Io {
-        action: "read",
-        path: path.into(),
-        error,
-    })
-}
-
-fn sha256(path: &Path, control: &Control) -> Result<String, Error> {
-    let mut file = File::open(path).map_err(|e| failed(path, e))?;
-    let mut digest = Sha256::new();
-    let mut block = vec![0; BLOCK];
-    loop {
-        if control.stop.load(Ordering::Relaxed) {
-            return Err(FuseError::Interrupted.into());
-        }
-        let read = match file.read(&mut block) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(failed(path, e)),
-        };
-        digest.update(&block[..read]);
-        control.done.fetch_add(read as u64, Ordering::Relaxed);
-    }
-    let digits = digest.finalize();
-    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The record of a merge.

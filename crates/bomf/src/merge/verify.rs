@@ -1,7 +1,8 @@
 //! Doing a merge again and comparing, byte for byte.
 
+use super::digests::recorded;
 use super::models::Models;
-use super::provenance::{RECORD, Record, recorded};
+use super::provenance::{RECORD, Record};
 use super::recipe::MergeFile;
 use super::{beside, layout, watch};
 use crate::{Error, Observer, Phase};
@@ -99,7 +100,8 @@ pub fn verify(request: &VerifyRequest, observer: &mut dyn Observer) -> Result<Ve
     let file = MergeFile::from_yaml(&record.recipe, &name, record.seed)?;
     let models = Models::open(file.recipe.models(), request.root.as_deref(), observer)?;
     let mut differences = changed_inputs(&record, &models, request.threads, observer)?;
-    let plan = Plan::new(&file.recipe, models.weights())?;
+    let weights = models.weights()?;
+    let plan = Plan::new(&file.recipe, weights.iter().map(|w| &**w).collect())?;
     let layout = layout(&file, &models, record.max_shard_bytes);
     let files = FilesPlan::new(&plan.specs(), &layout)?;
     let beside = beside::files(&file, &models, &plan, observer)?;
@@ -161,15 +163,16 @@ fn changed_inputs(
 ) -> Result<Vec<Difference>, Error> {
     let (mut paths, mut expected) = (Vec::new(), Vec::new());
     let mut changed = Vec::new();
-    for (model, checkpoint) in record.models.iter().zip(&models.checkpoints) {
+    for (number, model) in record.models.iter().enumerate().take(models.places.len()) {
+        let found = models.files(number);
         for file in &model.files {
-            let is_it = |path: &&Path| {
+            let is_it = |path: &&PathBuf| {
                 path.file_name()
                     .is_some_and(|n| n.to_string_lossy() == *file.name)
             };
-            match checkpoint.files().find(is_it) {
+            match found.iter().find(is_it) {
                 Some(path) => {
-                    paths.push(path.to_path_buf());
+                    paths.push(path.clone());
                     expected.push((model, file));
                 }
                 None => changed.push(Difference::Input {
@@ -180,7 +183,7 @@ fn changed_inputs(
         }
     }
     let is_hashed = expected.iter().any(|(_, file)| file.sha256.is_some());
-    let found = recorded(&paths, is_hashed, threads, observer)?;
+    let found = recorded(&paths, is_hashed, |_| None, threads, observer)?;
     for ((model, expected), found) in expected.into_iter().zip(found) {
         let is_same = expected.bytes == found.bytes
             && (expected.sha256.is_none() || expected.sha256 == found.sha256);

@@ -122,12 +122,8 @@ impl Reader {
     /// A model's number.
     fn model(&mut self, field: &Field<'_>) -> Result<usize, RecipeError> {
         let name = field.text()?;
-        if name.contains('+') && !std::path::Path::new(&name).exists() {
-            return Err(unsupported(
-                field,
-                "a model with an adapter (`model+adapter`)",
-                "merge the adapter into its model first, and name the result",
-            ));
+        if name.starts_with('+') || name.ends_with('+') {
+            return Err(field.wrong("a model, or `model+adapter`"));
         }
         if let Some(number) = self.models.iter().position(|model| *model == name) {
             return Ok(number);

@@ -4,6 +4,7 @@ use super::*;
 use bomf_checkpoint::Dtype;
 use bomf_fuse::method::Value;
 use bomf_fuse::recipe::{Body, Settings};
+use proptest::prelude::*;
 
 fn read(text: &str) -> MergeFile {
     match MergeFile::from_yaml(text, "recipe.yaml", 0) {
@@ -180,9 +181,9 @@ fn what_is_wrong_is_said_with_its_line() {
             "by name",
         ),
         (
-            "merge_method: linear\nmodels:\n  - model: a+b",
+            "merge_method: linear\nmodels:\n  - model: a+",
             3,
-            "adapter",
+            "`model+adapter`",
         ),
         (&format!("{head}      weight: one\n"), 6, "a number"),
         (&format!("{head}      weight: [1, [2]]\n"), 6, "a number"),
@@ -239,4 +240,102 @@ fn what_is_wrong_is_said_with_its_line() {
         let place = format!("recipe.yaml line {line}: ");
         assert!(line == 0 || error.starts_with(&place), "{text}\n{error}");
     }
+}
+
+/// Recipes that have everything a recipe can have.
+const WHOLE: [&str; 2] = [
+    "\
+merge_method: della
+base_model: ./base
+models:
+  - model: a
+    parameters: {density: [1, 0.7, 0.1], weight: 1e-1}
+  - model: b
+    parameters:
+      weight:
+        - filter: mlp
+          value: [0.5, 1]
+        - value: 0
+parameters: {normalize: yes, int8_mask: true, epsilon: 0.05}
+dtype: float16
+out_dtype: bfloat16
+tokenizer: {source: base}
+chat_template: \"{{ x }}\"
+",
+    "\
+modules:
+  default:
+    slices:
+      - sources:
+          - {model: a, layer_range: [0, 8]}
+          - {model: b, layer_range: [4, 12]}
+        parameters: {t: 0.1}
+        residual_weight: 1
+merge_method: slerp
+base_model: a
+parameters: {t: 0.3}
+tokenizer_source: union
+",
+];
+
+/// What takes the place of some characters: what YAML and recipes are made of.
+const PIECES: [&str; 24] = [
+    "",
+    " ",
+    "\n",
+    "  ",
+    "- ",
+    ": ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "#",
+    "&a ",
+    "*a",
+    "!!int ",
+    "|\n",
+    "\"",
+    "'",
+    "~",
+    "-1",
+    "1e999",
+    ".nan",
+    "18446744073709551616",
+    "models",
+];
+
+proptest! {
+    #[test]
+    fn a_damaged_recipe_is_a_recipe_or_a_clear_error(
+        which in 0usize..2,
+        edits in prop::collection::vec(
+            (any::<prop::sample::Index>(), 0usize..8, 0usize..PIECES.len()), 1..5,
+        ),
+    ) {
+        let mut text = WHOLE[which].to_owned();
+        for (at, len, piece) in edits {
+            // All of it is ASCII.
+            let start = at.index(text.len() + 1);
+            let end = text.len().min(start + len);
+            text.replace_range(start..end, PIECES[piece]);
+        }
+        if let Err(error) = MergeFile::from_yaml(&text, "recipe.yaml", 0) {
+            prop_assert!(!error.to_string().is_empty());
+            prop_assert!(error.hint().is_none_or(|hint| !hint.is_empty()));
+        }
+    }
+
+    #[test]
+    fn any_text_is_a_recipe_or_a_clear_error(text in "\\PC{0,300}") {
+        if let Err(error) = MergeFile::from_yaml(&text, "recipe.yaml", 0) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_recipes_that_are_damaged_are_valid() {
+    WHOLE.map(read);
 }

@@ -1,0 +1,65 @@
+//! Where a tensor's elements are read.
+
+/// A tensor's elements, readable in any part, as `f32`, row-major.
+pub trait Source: Sync {
+    /// The number of elements.
+    fn len(&self) -> usize;
+
+    /// Writes the elements from `start` on to `out`.
+    ///
+    /// # Panics
+    /// If the part does not lie within the tensor.
+    fn read(&self, start: usize, out: &mut [f32]);
+
+    /// The elements where they lie, if they are `f32` in memory: nothing needs to be copied then.
+    fn as_slice(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// Whether there are no elements.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Source for [f32] {
+    fn len(&self) -> usize {
+        <[f32]>::len(self)
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) {
+        out.copy_from_slice(&self[start..start + out.len()]);
+    }
+
+    fn as_slice(&self) -> Option<&[f32]> {
+        Some(self)
+    }
+}
+
+impl<S: Source + ?Sized> Source for &S {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) {
+        (**self).read(start, out);
+    }
+
+    fn as_slice(&self) -> Option<&[f32]> {
+        (**self).as_slice()
+    }
+}
+
+impl Source for Vec<f32> {
+    fn len(&self) -> usize {
+        self[..].len()
+    }
+
+    fn read(&self, start: usize, out: &mut [f32]) {
+        self[..].read(start, out);
+    }
+
+    fn as_slice(&self) -> Option<&[f32]> {
+        Some(self)
+    }
+}
