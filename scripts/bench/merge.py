@@ -4,9 +4,10 @@
 The three run in turn on the same checkpoints of Llama's shape (made once under --work), each round in the same order,
 with warm page cache. `seconds` is the time of the whole process, start-up included, and `CPU` that of its processors,
 which a busy machine changes less; `peak MB` is its resident memory as the kernel counts it (`ru_maxrss`), pages of
-mapped files included. `copy` is a child of this script: it sums up the words of every input on as many threads
-and writes the first input again, with one sync at its end: what a merge that computed nothing would cost; its clocks begin
-when its libraries are loaded. Prints a Markdown table of medians, and a JSON object for each run on stderr.
+mapped files included. `bomf, first time` digests the inputs, `bomf` remembers their digests. `copy` is a child of this
+script: it sums up the words of every input on as many threads and writes the first input again, with one sync at its
+end: what a merge that computed nothing would cost; its clocks begin when its libraries are loaded. Prints a Markdown
+table of medians, and a JSON object for each run on stderr.
 
 Usage: python3 merge.py --bomf target/release/bomf --models 8 --hidden 1024 --layers 24 --rounds 3
 """
@@ -130,6 +131,7 @@ def main():
           f"load {os.getloadavg()[0]:.1f}\n")
     env = os.environ | {
         "OMP_NUM_THREADS": str(options.threads), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
+        "XDG_CACHE_HOME": str(work / "cache"),
     }
     for file in files:
         with open(file, "rb") as warm:
@@ -144,6 +146,7 @@ def main():
         merge = [options.bomf, "merge", path, "--out", out, "--threads", str(options.threads), "--quiet"]
         programs = {
             "bomf --no-hash": [*merge, "--no-hash"],
+            "bomf, first time": merge,
             "bomf": merge,
             "copy": [sys.executable, "-c", PLAIN, options.threads, work / "copy", *files],
         }
@@ -153,6 +156,8 @@ def main():
         for number in range(options.rounds):
             for name, command in programs.items():
                 shutil.rmtree(out, ignore_errors=True)
+                if name.endswith("first time"):
+                    shutil.rmtree(work / "cache", ignore_errors=True)
                 seconds, busy, peak = timed([str(word) for word in command], env)
                 runs[name].append((seconds, busy, peak))
                 print(json.dumps({"method": method, "program": name, "round": number, "seconds": seconds, "cpu": busy,

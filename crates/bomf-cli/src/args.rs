@@ -386,8 +386,9 @@ A recipe, as mergekit reads it (`bomf methods` lists the methods and their param
       parameters: {weight: [0, 0.3]}   # from the first layer to the last
   dtype: bfloat16
 
-Models are paths relative to the working directory, or owner/name on the hub. The output
-holds bomf.json, by which `bomf verify` derives it again.")]
+Models are paths relative to the working directory, or owner/name on the hub; `model+adapter`
+is a model with a LoRA adapter in it. The output holds bomf.json, by which `bomf verify` derives
+it again.")]
 pub struct MergeArgs {
     /// The recipe
     #[arg(value_name = "RECIPE")]
