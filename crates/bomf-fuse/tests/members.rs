@@ -281,6 +281,19 @@ fn a_further_member_may_end_what_was_frozen() {
 }
 
 #[test]
+fn many_threads_may_fuse_the_same_members_at_once() {
+    use rayon::prelude::*;
+    // None of them has asked before what is frozen.
+    let set = partly_frozen(3);
+    let weights = [0.2, 0.3, 0.5];
+    let all: Vec<Vec<f32>> = (0..32)
+        .into_par_iter()
+        .map(|_| fuse(&set, &weights))
+        .collect();
+    assert!(all.iter().all(|fused| bits(fused) == bits(&all[0])));
+}
+
+#[test]
 fn frozen_tensors_are_not_seen_by_the_gram_matrix() {
     let gram = partly_frozen(3).gram(|_| true).unwrap();
     let moving = partly_frozen(3).gram(|name| name != "embeddings.w");

@@ -194,11 +194,18 @@ impl<'a> MemberSet<'a> {
     /// # Panics
     /// If there is no such segment.
     pub fn is_frozen(&self, segment: usize) -> bool {
-        let frozen = self.frozen.get_or_init(|| {
-            let segments = (0..self.segments().len()).into_par_iter();
-            segments.map(|segment| self.is_same(segment)).collect()
-        });
-        frozen[segment]
+        self.frozen()[segment]
+    }
+
+    fn frozen(&self) -> &[bool] {
+        if let Some(frozen) = self.frozen.get() {
+            return frozen;
+        }
+        // Not within `get_or_init`: a thread that waits for others there may be given a task that
+        // asks the same, and would wait for itself.
+        let segments = (0..self.segments().len()).into_par_iter();
+        let frozen = segments.map(|segment| self.is_same(segment)).collect();
+        self.frozen.get_or_init(|| frozen)
     }
 
     fn is_same(&self, segment: usize) -> bool {
