@@ -88,6 +88,22 @@ pub enum TuneError {
         /// What the model has.
         layers: usize,
     },
+    /// LoRA was asked for on a layer that the model does not have.
+    #[error("the model has no linear layer `{target}` to adapt")]
+    LoraTarget {
+        /// What was asked for.
+        target: String,
+        /// What its linear layers are called.
+        known: Vec<String>,
+    },
+    /// An adapter that does not fit the model, or cannot be trained.
+    #[error("adapter {}: {reason}", path.display())]
+    Adapter {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The loss or a gradient became infinite or not a number.
     #[error("the training loss is no longer a finite number at step {step}")]
     Diverged {
@@ -121,6 +137,9 @@ impl TuneError {
             }
             TuneError::Vocabulary { .. } => {
                 Some("tokenizer.json and model.safetensors are of different models".into())
+            }
+            TuneError::LoraTarget { known, .. } => {
+                Some(format!("its linear layers are {}", known.join(", ")))
             }
             TuneError::Diverged { .. } => {
                 Some("lower the learning rate, or lengthen the warm-up".into())

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod data;
 mod error;
 pub mod kernels;
+pub mod lora;
 pub mod metrics;
 pub mod models;
 pub mod optim;

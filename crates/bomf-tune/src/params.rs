@@ -4,11 +4,14 @@
 //! pass uses them: embeddings, layers from the bottom, head. So freezing the
 //! lower part leaves a contiguous tail to train, the optimiser and the fusion
 //! work on one array, and neighbours (the key and value matrices, say) can be
-//! multiplied as one.
+//! multiplied as one. Adapters lie between these and the head ([`lora`](crate::lora)).
 
+use crate::TuneError;
+use crate::lora::{Adapters, LoraOptions, Shared};
 use indexmap::IndexMap;
-use rand::Rng;
+use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
+use std::sync::Arc;
 
 /// How a parameter starts where no checkpoint gives it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,6 +22,8 @@ pub enum Init {
     Zeros,
     /// All ones.
     Ones,
+    /// Uniform between minus and plus this.
+    Uniform(f32),
 }
 
 /// A parameter within the flat array: a matrix `[rows, cols]`, or a vector with
@@ -78,6 +83,9 @@ pub struct Entry {
     pub init: Init,
     /// Whether it belongs to the task's head, which a checkpoint may lack.
     pub head: bool,
+    /// Whether it is the weight of a linear layer, rather than a table, a vector or an
+    /// adapter's factor.
+    pub linear: bool,
 }
 
 impl Entry {
@@ -93,35 +101,76 @@ pub struct Layout {
     entries: IndexMap<String, Entry>,
     len: usize,
     in_head: bool,
+    adapted: Option<(LoraOptions, &'static [&'static str])>,
+    adapters: Shared,
 }
 
 impl Layout {
-    /// Adds a matrix `[rows, cols]` at the end.
+    /// Adds the weight of a linear layer, `[rows, cols]`, at the end.
     pub fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize, std: f32) -> Param {
-        self.push(
-            name.into(),
-            vec![rows, cols],
-            (rows, cols),
-            Init::Normal(std),
-        )
+        self.push(name.into(), (rows, cols), Init::Normal(std), true)
+    }
+
+    /// Adds a table of embeddings, `[rows, cols]`, at the end.
+    pub fn table(&mut self, name: impl Into<String>, rows: usize, cols: usize, std: f32) -> Param {
+        self.push(name.into(), (rows, cols), Init::Normal(std), false)
+    }
+
+    /// Adds a factor of an adapter, `[rows, cols]`, at the end.
+    pub fn factor(&mut self, name: String, rows: usize, cols: usize, init: Init) -> Param {
+        self.push(name, (rows, cols), init, false)
     }
 
     /// Adds a vector at the end.
     pub fn vector(&mut self, name: impl Into<String>, len: usize, init: Init) -> Param {
-        self.push(name.into(), vec![len], (1, len), init)
+        let param = self.push(name.into(), (1, len), init, false);
+        if let Some(mut entry) = self.entries.last_entry() {
+            entry.get_mut().shape = vec![len];
+        }
+        param
     }
 
-    /// What follows belongs to the head.
-    pub fn begin_head(&mut self) {
+    /// What follows belongs to the head; adapters, where there are to be any, come before it.
+    ///
+    /// # Errors
+    /// [`TuneError::LoraTarget`] where they find no layer.
+    pub fn begin_head(&mut self) -> Result<(), TuneError> {
+        if let Some((options, defaults)) = self.adapted.take() {
+            let adapters = Adapters::declare(self, &options, defaults)?;
+            self.adapters = Some(Arc::new(adapters));
+        }
         self.in_head = true;
+        Ok(())
+    }
+
+    /// A layout that will have adapters; `defaults` are the names of the layers that are
+    /// adapted where the options name none.
+    pub(crate) fn with_adapters(options: LoraOptions, defaults: &'static [&'static str]) -> Self {
+        Layout {
+            adapted: Some((options, defaults)),
+            ..Layout::default()
+        }
+    }
+
+    /// The adapters that were declared.
+    pub(crate) fn adapters(&self) -> Shared {
+        self.adapters.clone()
+    }
+
+    /// Names (without `.weight`) and weights of the linear layers so far.
+    pub(crate) fn linear_layers(&self) -> impl Iterator<Item = (&str, Param)> {
+        self.entries().filter_map(|(name, entry)| {
+            let module = name.strip_suffix(".weight").filter(|_| entry.linear)?;
+            Some((module, entry.param))
+        })
     }
 
     fn push(
         &mut self,
         name: String,
-        shape: Vec<usize>,
         (rows, cols): (usize, usize),
         init: Init,
+        linear: bool,
     ) -> Param {
         let param = Param {
             offset: self.len,
@@ -134,9 +183,10 @@ impl Layout {
             name,
             Entry {
                 param,
-                shape,
+                shape: vec![rows, cols],
                 init,
                 head,
+                linear,
             },
         );
         param
@@ -171,6 +221,7 @@ impl Layout {
         match entry.init {
             Init::Zeros => values.fill(0.0),
             Init::Ones => values.fill(1.0),
+            Init::Uniform(bound) => values.fill_with(|| rng.random_range(-bound..=bound)),
             Init::Normal(std) => {
                 if let Ok(normal) = Normal::new(0.0, std) {
                     values.fill_with(|| normal.sample(rng));

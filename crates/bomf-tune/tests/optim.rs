@@ -260,7 +260,7 @@ proptest! {
         let mut layout = Layout::default();
         for (i, &(rows, cols)) in shapes.iter().enumerate() {
             if i == shapes.len() / 2 {
-                layout.begin_head();
+                layout.begin_head().unwrap();
             }
             let param = if rows == 1 {
                 layout.vector(format!("p{i}"), cols, Init::Ones)

@@ -4,6 +4,7 @@
 use super::block::{Block, BlockNames};
 use super::config::Config;
 use super::{Architecture, Head};
+use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
 use crate::params::{Init, Layout, Param};
@@ -33,9 +34,9 @@ impl Embeddings {
         let (h, std) = (c.hidden_size, c.initializer_range);
         let name = |n: &str| format!("{prefix}embeddings.{n}");
         Embeddings {
-            words: layout.matrix(name("word_embeddings.weight"), c.vocab_size, h, std),
-            positions: layout.matrix(name("position_embeddings.weight"), c.max_positions, h, std),
-            types: layout.matrix(
+            words: layout.table(name("word_embeddings.weight"), c.vocab_size, h, std),
+            positions: layout.table(name("position_embeddings.weight"), c.max_positions, h, std),
+            types: layout.table(
                 name("token_type_embeddings.weight"),
                 c.type_vocab_size,
                 h,
@@ -96,10 +97,13 @@ pub struct Bert {
 
 impl Bert {
     /// Adds BERT's parameters to `layout`.
-    pub fn declare(layout: &mut Layout, c: &Config, head: Head) -> Self {
+    ///
+    /// # Errors
+    /// Where adapters are wanted on layers that it does not have.
+    pub fn declare(layout: &mut Layout, c: &Config, head: Head) -> Result<Self, TuneError> {
         let embeddings = Embeddings::declare(layout, "bert.", c);
         let blocks = blocks(layout, "bert.", c);
-        layout.begin_head();
+        layout.begin_head()?;
         let (h, std) = (c.hidden_size, c.initializer_range);
         let head = match head {
             Head::Classifier { outputs } => BertHead::Classifier {
@@ -131,11 +135,11 @@ impl Bert {
                 }
             }
         };
-        Bert {
+        Ok(Bert {
             embeddings,
             blocks,
             head,
-        }
+        })
     }
 }
 

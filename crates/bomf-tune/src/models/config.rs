@@ -16,6 +16,17 @@ pub enum ModelType {
     DistilBert,
 }
 
+impl ModelType {
+    /// The linear layers that PEFT adapts where nothing else is asked for, by the ends of
+    /// their names.
+    pub fn adapted_by_default(self) -> &'static [&'static str] {
+        match self {
+            ModelType::Bert | ModelType::Roberta => &["query", "value"],
+            ModelType::DistilBert => &["q_lin", "v_lin"],
+        }
+    }
+}
+
 /// Dropout rates of training, each in [0, 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {

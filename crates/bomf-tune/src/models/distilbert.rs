@@ -4,6 +4,7 @@
 use super::Architecture;
 use super::block::{Block, BlockNames};
 use super::config::Config;
+use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
 use crate::params::{Init, Layout, Param};
@@ -28,11 +29,14 @@ pub struct DistilBert {
 
 impl DistilBert {
     /// Adds DistilBERT's parameters to `layout`.
-    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`Bert::declare`](super::bert::Bert::declare).
+    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Result<Self, TuneError> {
         let (h, std) = (c.hidden_size, c.initializer_range);
         let name = |n: &str| format!("distilbert.embeddings.{n}");
-        let words = layout.matrix(name("word_embeddings.weight"), c.vocab_size, h, std);
-        let positions = layout.matrix(name("position_embeddings.weight"), c.max_positions, h, std);
+        let words = layout.table(name("word_embeddings.weight"), c.vocab_size, h, std);
+        let positions = layout.table(name("position_embeddings.weight"), c.max_positions, h, std);
         let norm = (
             layout.vector(name("LayerNorm.weight"), h, Init::Ones),
             layout.vector(name("LayerNorm.bias"), h, Init::Zeros),
@@ -41,8 +45,8 @@ impl DistilBert {
         let blocks = (0..c.num_layers)
             .map(|i| Block::declare(layout, &prefix(i), &BLOCK, c))
             .collect();
-        layout.begin_head();
-        DistilBert {
+        layout.begin_head()?;
+        Ok(DistilBert {
             words,
             positions,
             norm,
@@ -55,7 +59,7 @@ impl DistilBert {
                 layout.matrix("classifier.weight", outputs, h, std),
                 layout.vector("classifier.bias", outputs, Init::Zeros),
             ),
-        }
+        })
     }
 }
 

@@ -13,10 +13,12 @@ pub use folder::{LabelNames, LoadReport, Model};
 
 use crate::TuneError;
 use crate::batch::Batch;
+use crate::lora::{Adapters, LoraOptions, Shared};
 use crate::params::Layout;
 use crate::tape::{Tape, Var};
 use block::Block;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a model puts on top of its last block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub struct Network {
     config: Config,
     head: Head,
     layout: Layout,
+    adapters: Shared,
     architecture: Box<dyn Architecture>,
 }
 
@@ -57,14 +60,36 @@ impl Network {
     /// # Errors
     /// Where the architecture has no such head.
     pub fn new(config: Config, head: Head) -> Result<Self, TuneError> {
-        let mut layout = Layout::default();
+        Network::declare(config, head, Layout::default())
+    }
+
+    /// The same network with adapters on some of its linear layers, their factors
+    /// before the head.
+    ///
+    /// # Errors
+    /// [`TuneError::LoraTarget`].
+    pub fn with_adapters(&self, options: &LoraOptions) -> Result<Self, TuneError> {
+        let defaults = self.config.model_type.adapted_by_default();
+        let layout = Layout::with_adapters(options.clone(), defaults);
+        Network::declare(self.config.clone(), self.head, layout)
+    }
+
+    /// The same network without adapters.
+    ///
+    /// # Errors
+    /// None where this one could be made.
+    pub fn without_adapters(&self) -> Result<Self, TuneError> {
+        Network::new(self.config.clone(), self.head)
+    }
+
+    fn declare(config: Config, head: Head, mut layout: Layout) -> Result<Self, TuneError> {
         let architecture: Box<dyn Architecture> = match (config.model_type, head) {
-            (ModelType::Bert, _) => Box::new(bert::Bert::declare(&mut layout, &config, head)),
+            (ModelType::Bert, _) => Box::new(bert::Bert::declare(&mut layout, &config, head)?),
             (ModelType::Roberta, Head::Classifier { outputs }) => {
-                Box::new(roberta::Roberta::declare(&mut layout, &config, outputs))
+                Box::new(roberta::Roberta::declare(&mut layout, &config, outputs)?)
             }
             (ModelType::DistilBert, Head::Classifier { outputs }) => Box::new(
-                distilbert::DistilBert::declare(&mut layout, &config, outputs),
+                distilbert::DistilBert::declare(&mut layout, &config, outputs)?,
             ),
             (_, Head::MaskedLm) => {
                 return Err(TuneError::Config {
@@ -76,6 +101,7 @@ impl Network {
         Ok(Network {
             config,
             head,
+            adapters: layout.adapters(),
             layout,
             architecture,
         })
@@ -101,6 +127,21 @@ impl Network {
         &self.layout
     }
 
+    /// The adapters, where it has any.
+    pub fn adapters(&self) -> Option<&Arc<Adapters>> {
+        self.adapters.as_ref()
+    }
+
+    /// The modules that make up the head, as PEFT's `modules_to_save` names them.
+    pub fn head_modules(&self) -> &'static [&'static str] {
+        match (self.config.model_type, self.head) {
+            (_, Head::MaskedLm) => &["cls"],
+            (ModelType::Bert, _) => &["pooler", "classifier"],
+            (ModelType::Roberta, _) => &["classifier"],
+            (ModelType::DistilBert, _) => &["pre_classifier", "classifier"],
+        }
+    }
+
     /// Number of blocks.
     pub fn num_layers(&self) -> usize {
         self.architecture.blocks().len()
@@ -113,9 +154,14 @@ impl Network {
     /// [`TuneError::Freeze`] where there are not so many blocks.
     pub fn first_trainable(&self, frozen: usize) -> Result<usize, TuneError> {
         let blocks = self.architecture.blocks();
+        // Below adapters nothing is trained; those of frozen blocks rest too.
+        let first = |place| match &self.adapters {
+            Some(adapters) => adapters.first_from(place),
+            None => place,
+        };
         match (frozen, blocks.get(frozen)) {
-            (0, _) => Ok(0),
-            (_, Some(block)) => Ok(block.first),
+            (0, _) => Ok(first(0)),
+            (_, Some(block)) => Ok(first(block.first)),
             (_, None) => Err(TuneError::Freeze {
                 frozen,
                 layers: blocks.len(),
@@ -126,12 +172,14 @@ impl Network {
     /// Hidden states above the lower `upto` blocks, `[tokens, hidden]`; fewer blocks
     /// than there are.
     pub fn lower(&self, tape: &mut Tape, batch: &Batch, upto: usize) -> Var {
+        tape.adapt(&self.adapters);
         let embedded = self.architecture.embed(tape, batch, &self.config);
         self.run_blocks(tape, embedded, batch, 0..upto)
     }
 
     /// Logits `[outputs, classes]` from the hidden states above the lower `from` blocks.
     pub fn upper(&self, tape: &mut Tape, hidden: Var, batch: &Batch, from: usize) -> Var {
+        tape.adapt(&self.adapters);
         let top = self.run_blocks(tape, hidden, batch, from..self.num_layers());
         self.architecture.head(tape, &top, &self.config)
     }

@@ -6,6 +6,7 @@ use super::Architecture;
 use super::bert::{Embeddings, blocks};
 use super::block::Block;
 use super::config::Config;
+use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
 use crate::params::{Init, Layout, Param};
@@ -22,12 +23,15 @@ pub struct Roberta {
 
 impl Roberta {
     /// Adds RoBERTa's parameters to `layout`.
-    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`Bert::declare`](super::bert::Bert::declare).
+    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Result<Self, TuneError> {
         let embeddings = Embeddings::declare(layout, "roberta.", c);
         let blocks = blocks(layout, "roberta.", c);
-        layout.begin_head();
+        layout.begin_head()?;
         let (h, std) = (c.hidden_size, c.initializer_range);
-        Roberta {
+        Ok(Roberta {
             embeddings,
             blocks,
             dense: (
@@ -38,7 +42,7 @@ impl Roberta {
                 layout.matrix("classifier.out_proj.weight", outputs, h, std),
                 layout.vector("classifier.out_proj.bias", outputs, Init::Zeros),
             ),
-        }
+        })
     }
 }
 

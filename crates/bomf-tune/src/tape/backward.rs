@@ -1,7 +1,8 @@
 //! The losses, and the walk back over the tape.
 
-use super::{Buffer, Op, Tape, Var};
+use super::{Buffer, Factors, Op, Tape, Var};
 use crate::kernels::attention::Segments;
+use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into};
 use crate::kernels::{
     activation, attention, cross_entropy, dropout, embedding, layer_norm, linear,
@@ -34,7 +35,11 @@ impl Tape<'_> {
 
     /// Hands the gradient `d` to `var`, adding to what it has.
     fn give(&mut self, var: &Var, d: Buffer) {
-        let Some(slot) = var.0.grad else { return };
+        self.give_slot(var.0.grad, d);
+    }
+
+    fn give_slot(&mut self, slot: Option<usize>, d: Buffer) {
+        let Some(slot) = slot else { return };
         match &mut self.grads[slot] {
             Some(sum) => linear::add(sum, &d),
             empty => *empty = Some(d),
@@ -140,6 +145,16 @@ impl Tape<'_> {
                 self.give(&q, d_q);
                 self.give(&kv, d_kv);
             }
+            Op::LowRank {
+                base,
+                x,
+                mask,
+                low,
+                factors,
+            } => {
+                self.low_rank_back(&d, &x, mask, &low, factors);
+                self.give_slot(base, d);
+            }
             Op::Gather { x, rows } => {
                 let mut d_x = self.pool.take(x.len());
                 d_x.fill(0.0);
@@ -149,6 +164,48 @@ impl Tape<'_> {
                 }
                 self.give(&x, d_x);
             }
+        }
+    }
+
+    fn low_rank_back(
+        &mut self,
+        d: &[f32],
+        x: &Var,
+        mask: Option<Mask>,
+        low: &[f32],
+        Factors {
+            a,
+            b,
+            scale,
+            first_column,
+        }: Factors,
+    ) {
+        let (rows, params) = (x.rows(), self.params);
+        let columns = gemm::Columns {
+            first: first_column,
+            width: d.len() / rows.max(1),
+        };
+        if let Some(d_b) = self.gradient(b) {
+            gemm::add_columns_at_b(d_b, columns, scale, (d, low), (b.rows, b.cols, rows));
+        }
+        let mut d_low = self.pool.take(low.len());
+        let operands = (d, b.of(params));
+        gemm::columns_a_b(&mut d_low, columns, scale, operands, (rows, b.cols, b.rows));
+        if self.trains(a) {
+            let dropped = self.dropped(x, mask);
+            let input = dropped.as_deref().unwrap_or(x);
+            if let Some(d_a) = self.gradient(a) {
+                gemm::at_b(d_a, Into::Add, &d_low, input, (a.rows, a.cols, rows));
+            }
+        }
+        if x.0.grad.is_some() {
+            let mut d_x = self.pool.take(x.len());
+            let sizes = (rows, a.cols, a.rows);
+            gemm::a_b(&mut d_x, Into::Replace, &d_low, a.of(params), sizes);
+            if let Some(mask) = mask {
+                dropout::apply(&mut d_x, mask);
+            }
+            self.give(x, d_x);
         }
     }
 

@@ -1,10 +1,13 @@
 //! The operations, as models call them.
 
-use super::{Op, Tape, Value, Var};
+use super::pool::Buffer;
+use super::{Factors, Op, Tape, Value, Var};
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::attention::{self, Heads, Segments};
+use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into};
 use crate::kernels::{dropout, embedding, layer_norm, linear};
+use crate::lora::Adapters;
 use crate::params::Param;
 use std::rc::Rc;
 
@@ -92,6 +95,91 @@ impl Tape<'_> {
 
     /// `f(x) Wᵀ + b`: the second half of a feed-forward block. `f(x)` is not kept.
     pub fn activated_linear(
+        &mut self,
+        x: &Var,
+        activation: Option<Activation>,
+        weight: Param,
+        bias: Param,
+    ) -> Var {
+        if let Some(adapters) = self.adapters.clone()
+            && !adapters.within(weight).is_empty()
+        {
+            return self.adapted_linear(x, activation, weight, bias, &adapters);
+        }
+        self.plain_linear(x, activation, weight, bias)
+    }
+
+    fn adapted_linear(
+        &mut self,
+        x: &Var,
+        activation: Option<Activation>,
+        weight: Param,
+        bias: Param,
+        adapters: &Adapters,
+    ) -> Var {
+        // The adapter's input is the activated one, which is then kept.
+        let activated = activation.map(|activation| self.activation(x, activation));
+        let x = activated.as_ref().unwrap_or(x);
+        let mut y = self.plain_linear(x, None, weight, bias);
+        let options = adapters.options();
+        for adapter in adapters.within(weight) {
+            let factors = Factors {
+                a: adapter.a,
+                b: adapter.b,
+                scale: options.scale() as f32,
+                first_column: (adapter.weight.offset - weight.offset) / weight.cols,
+            };
+            y = self.low_rank(y, x, options.dropout as f32, factors);
+        }
+        y
+    }
+
+    /// `y + s (dropout(x) Aᵀ) Bᵀ` on some columns, in the place of `y`.
+    fn low_rank(&mut self, y: Var, x: &Var, p: f32, factors: Factors) -> Var {
+        let (rows, cols, base) = (y.rows(), y.cols(), y.0.grad);
+        let mut data = match Rc::try_unwrap(y.0) {
+            Ok(value) => value.data,
+            Err(shared) => {
+                let mut copy = self.pool.take(rows * cols);
+                copy.copy_from_slice(&shared.data);
+                copy
+            }
+        };
+        let (a, b) = (factors.a, factors.b);
+        let mask = self.mask(p);
+        let mut low = self.pool.take(rows * a.rows);
+        let dropped = self.dropped(x, mask);
+        let input = dropped.as_deref().unwrap_or(x);
+        let sizes = (rows, a.rows, a.cols);
+        gemm::a_bt(&mut low, Into::Replace, input, a.of(self.params), sizes);
+        let columns = gemm::Columns {
+            first: factors.first_column,
+            width: cols,
+        };
+        let operands = (&*low, b.of(self.params));
+        let sizes = (rows, b.rows, b.cols);
+        gemm::add_a_bt_to_columns(&mut data, columns, factors.scale, operands, sizes);
+        let wanted = base.is_some() || self.trains(a) || x.0.grad.is_some();
+        let x = x.clone();
+        self.push((rows, cols), data, wanted, || Op::LowRank {
+            base,
+            x,
+            mask,
+            low,
+            factors,
+        })
+    }
+
+    /// `x` with what `mask` drops; `None` where it drops nothing.
+    pub(super) fn dropped(&self, x: &Var, mask: Option<Mask>) -> Option<Buffer> {
+        let mask = mask?;
+        let mut dropped = self.pool.take(x.len());
+        dropped.copy_from_slice(x);
+        dropout::apply(&mut dropped, mask);
+        Some(dropped)
+    }
+
+    fn plain_linear(
         &mut self,
         x: &Var,
         activation: Option<Activation>,

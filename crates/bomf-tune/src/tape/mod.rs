@@ -16,6 +16,7 @@ mod pool;
 
 use crate::kernels::activation::Activation;
 use crate::kernels::dropout::Mask;
+use crate::lora::Shared;
 use crate::params::Param;
 use pool::{Buffer, Pool};
 use std::ops::Deref;
@@ -91,10 +92,28 @@ enum Op {
         k_offsets: Rc<[usize]>,
         heads: crate::kernels::attention::Heads,
     },
+    /// An adapter's part, added in place to what had the slot `base`.
+    LowRank {
+        base: Option<usize>,
+        x: Var,
+        mask: Option<Mask>,
+        /// `dropout(x) Aᵀ`
+        low: Buffer,
+        factors: Factors,
+    },
     Gather {
         x: Var,
         rows: Rc<[u32]>,
     },
+}
+
+/// An adapter's factors and the columns of the output to which they add.
+#[derive(Debug, Clone, Copy)]
+struct Factors {
+    a: Param,
+    b: Param,
+    scale: f32,
+    first_column: usize,
 }
 
 /// Gradients of the trainable tail of a model's parameters.
@@ -133,6 +152,7 @@ pub struct Tape<'p> {
     pool: Pool,
     dropout_seed: Option<u64>,
     dropouts: u64,
+    adapters: Shared,
 }
 
 /// Buffers that outlive one tape and serve the next.
@@ -150,6 +170,7 @@ impl<'p> Tape<'p> {
             pool: workspace.0.clone(),
             dropout_seed: None,
             dropouts: 0,
+            adapters: None,
         }
     }
 
@@ -166,6 +187,11 @@ impl<'p> Tape<'p> {
             dropout_seed,
             ..Tape::inference(params, workspace)
         }
+    }
+
+    /// Adds the part of `adapters` to every linear layer from here on that has one.
+    pub(crate) fn adapt(&mut self, adapters: &Shared) {
+        self.adapters.clone_from(adapters);
     }
 
     /// The parameters that the operations read.
