@@ -83,12 +83,14 @@ pub fn stage1(stage1: &Stage1) -> String {
         .iter()
         .map(|(name, best)| format!("{name} {}", value(best)))
         .collect();
-    format!(
-        "{} of {} layers frozen\n\n{table}\nbest: {}",
-        stage1.frozen_layers,
-        stage1.layers,
-        best.join(", ")
-    )
+    let light = match stage1.lora_r {
+        Some(r) => format!("adapters of rank {r}"),
+        None => format!(
+            "{} of {} layers frozen",
+            stage1.frozen_layers, stage1.layers
+        ),
+    };
+    format!("{light}\n\n{table}\nbest: {}", best.join(", "))
 }
 
 /// The members of a fine-tuning run.

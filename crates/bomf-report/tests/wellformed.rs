@@ -258,6 +258,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
         stage1: Stage1 {
             layers: 0,
             frozen_layers: 3,
+            lora_r: None,
             trials,
             best: parameters(dice),
         },

@@ -66,6 +66,10 @@ pub struct Stage1 {
     pub layers: usize,
     /// Frozen layers, from the bottom.
     pub frozen_layers: usize,
+    /// Rank of the lightweight model's adapters, where it had adapters rather than frozen
+    /// layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora_r: Option<usize>,
     /// The trials in the order in which they ran; empty where stage 1 was skipped.
     pub trials: Vec<Stage1Trial>,
     /// Hyperparameters that the full run used.

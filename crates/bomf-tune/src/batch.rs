@@ -3,6 +3,18 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+/// Where a model's outputs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OutputsAt {
+    /// At the first token of each sequence: an encoder's classifier.
+    #[default]
+    First,
+    /// At the last token of each sequence: a decoder's classifier.
+    Last,
+    /// Before each token that is to be predicted: a causal language model.
+    Targets,
+}
+
 /// Sequences one behind another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequences {
@@ -10,6 +22,9 @@ pub struct Sequences {
     type_ids: Vec<u32>,
     /// Sequence `i` has the tokens `offsets[i]..offsets[i + 1]`.
     offsets: Vec<usize>,
+    at: OutputsAt,
+    /// How many tokens at the end of each sequence are to be predicted.
+    targets: Vec<u32>,
 }
 
 impl Default for Sequences {
@@ -18,17 +33,53 @@ impl Default for Sequences {
             ids: Vec::new(),
             type_ids: Vec::new(),
             offsets: vec![0],
+            at: OutputsAt::First,
+            targets: Vec::new(),
         }
     }
 }
 
 impl Sequences {
+    /// None yet, for outputs at these places.
+    pub fn new(at: OutputsAt) -> Self {
+        Sequences {
+            at,
+            ..Sequences::default()
+        }
+    }
+
+    /// Where outputs are wanted.
+    pub fn outputs_at(&self) -> OutputsAt {
+        self.at
+    }
+
+    /// Appends one sequence of which the last `targets` tokens are to be predicted, fewer
+    /// than it has.
+    pub fn push_completion(&mut self, ids: &[u32], targets: usize) {
+        debug_assert!(targets < ids.len());
+        self.ids.extend_from_slice(ids);
+        self.type_ids.resize(self.ids.len(), 0);
+        self.offsets.push(self.ids.len());
+        self.targets.push(targets as u32);
+    }
+
+    /// The tokens of sequence `i` that are to be predicted.
+    pub fn targets(&self, i: usize) -> &[u32] {
+        let ids = self.ids(i);
+        &ids[ids.len() - self.num_targets(i)..]
+    }
+
+    fn num_targets(&self, i: usize) -> usize {
+        self.targets.get(i).map_or(0, |&n| n as usize)
+    }
+
     /// Appends one sequence; ids and segment types have one length, at least 1.
     pub fn push(&mut self, ids: &[u32], type_ids: &[u32]) {
         debug_assert!(!ids.is_empty() && ids.len() == type_ids.len());
         self.ids.extend_from_slice(ids);
         self.type_ids.extend_from_slice(type_ids);
         self.offsets.push(self.ids.len());
+        self.targets.push(0);
     }
 
     /// How many sequences there are.
@@ -66,16 +117,25 @@ impl Sequences {
         self.offsets[i]..self.offsets[i + 1]
     }
 
-    /// The sequences `indices` as one batch that asks for the output at the first
-    /// token of each.
+    /// The sequences `indices` as one batch that asks for the outputs where they are
+    /// wanted.
     pub fn batch(&self, indices: &[usize]) -> Batch {
         let mut batch = Sequences::default();
+        let (mut outputs, mut output_offsets) = (Vec::new(), vec![0]);
         for &i in indices {
+            let start = batch.ids.len() as u32;
             batch.push(self.ids(i), self.type_ids(i));
+            let end = batch.ids.len() as u32;
+            match self.at {
+                OutputsAt::First => outputs.push(start),
+                OutputsAt::Last => outputs.push(end - 1),
+                OutputsAt::Targets => {
+                    outputs.extend(end - 1 - self.num_targets(i) as u32..end - 1);
+                }
+            }
+            output_offsets.push(outputs.len());
         }
-        let first = batch.offsets[..indices.len()].iter().map(|&o| o as u32);
-        let outputs = first.collect();
-        batch.into_batch(outputs, (0..=indices.len()).collect())
+        batch.into_batch(outputs, output_offsets)
     }
 
     /// All sequences as one batch that asks for the output at the rows `outputs`,
@@ -152,5 +212,21 @@ mod tests {
         assert_eq!(*batch.ids, [8, 9, 5, 6, 7]);
         assert_eq!(*batch.positions, [0, 1, 0, 1, 2]);
         assert_eq!(*batch.outputs, [0, 2]);
+    }
+
+    #[test]
+    fn outputs_are_at_the_last_token_or_before_each_target() {
+        let mut last = Sequences::new(OutputsAt::Last);
+        last.push(&[5, 6, 7], &[0, 0, 0]);
+        last.push(&[8], &[0]);
+        assert_eq!(*last.batch(&[0, 1]).outputs, [2, 3]);
+        let mut completions = Sequences::new(OutputsAt::Targets);
+        completions.push_completion(&[1, 2, 3, 4], 2);
+        completions.push_completion(&[5, 6], 1);
+        completions.push_completion(&[7], 0);
+        assert_eq!(completions.targets(0), [3, 4]);
+        let batch = completions.batch(&[1, 2, 0]);
+        assert_eq!(*batch.outputs, [0, 4, 5]);
+        assert_eq!(*batch.output_offsets, [0, 1, 1, 3]);
     }
 }

@@ -129,9 +129,11 @@ impl TuneError {
             TuneError::Read { .. } => Some(
                 "a model folder holds config.json, model.safetensors and tokenizer.json".into(),
             ),
-            TuneError::Architecture { .. } => {
-                Some("supported model types are bert, roberta and distilbert".into())
-            }
+            TuneError::Architecture { .. } => Some(
+                "supported model types are bert, roberta (xlm-roberta, camembert), distilbert, \
+                 llama, mistral, qwen2 and qwen3"
+                    .into(),
+            ),
             TuneError::MissingTensor { .. } => {
                 Some("is this a whole checkpoint of the model that config.json describes?".into())
             }

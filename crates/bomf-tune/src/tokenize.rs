@@ -1,7 +1,7 @@
 //! Texts to token ids, with the model's own `tokenizer.json`.
 
 use crate::TuneError;
-use crate::batch::Sequences;
+use crate::batch::{OutputsAt, Sequences};
 use std::path::{Path, PathBuf};
 use tokenizers::{EncodeInput, PostProcessor, Tokenizer, TruncationParams};
 
@@ -12,6 +12,10 @@ pub struct TextTokenizer {
     inner: Tokenizer,
     segments: usize,
     vocab_size: usize,
+    max_length: usize,
+    outputs_at: OutputsAt,
+    /// The token that ends a text, where the configuration names one.
+    end: Option<u32>,
 }
 
 impl TextTokenizer {
@@ -56,6 +60,12 @@ impl TextTokenizer {
             inner,
             segments: config.type_vocab_size,
             vocab_size: config.vocab_size,
+            max_length,
+            outputs_at: match config.decoder {
+                Some(_) => OutputsAt::Last,
+                None => OutputsAt::First,
+            },
+            end: end_token(config),
             path,
         })
     }
@@ -78,7 +88,7 @@ impl TextTokenizer {
             .inner
             .encode_batch_fast(inputs, true)
             .map_err(|e| self.error(e.to_string()))?;
-        let mut sequences = Sequences::default();
+        let mut sequences = Sequences::new(self.outputs_at);
         for encoding in &encodings {
             if encoding.get_ids().is_empty() {
                 return Err(self.error("an example gives no tokens at all".into()));
@@ -96,6 +106,58 @@ impl TextTokenizer {
                 sequences.push(encoding.get_ids(), &vec![0; encoding.len()]);
             }
         }
+        self.checked(sequences)
+    }
+
+    /// Tokenises texts for a causal language model: `(text, None)`, of which every token
+    /// behind the first is to be predicted, or `(prompt, Some(completion))`, of which the
+    /// completion's are. The model's special tokens stand around the first text as its
+    /// tokenizer puts them, the end-of-text token behind the last.
+    ///
+    /// What is too long loses the beginning of its prompt, and only then the end of its
+    /// completion, so that the answer is always there to be learnt.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode); and where an example has no token to be predicted.
+    pub fn encode_completions<'a>(
+        &self,
+        texts: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Sequences, TuneError> {
+        let error = |e: tokenizers::Error| self.error(e.to_string());
+        let mut whole = self.inner.clone();
+        whole.with_truncation(None).map_err(error)?;
+        let (firsts, seconds): (Vec<&str>, Vec<Option<&str>>) = texts.unzip();
+        let heads = whole.encode_batch_fast(firsts, true).map_err(error)?;
+        let completions: Vec<&str> = seconds.iter().map(|s| s.unwrap_or_default()).collect();
+        let tails = whole.encode_batch_fast(completions, false).map_err(error)?;
+        let mut sequences = Sequences::new(OutputsAt::Targets);
+        for ((head, tail), second) in heads.iter().zip(&tails).zip(&seconds) {
+            let (mut ids, mut completion) = (head.get_ids().to_vec(), tail.get_ids().to_vec());
+            match (second, self.end) {
+                (Some(_), end) => completion.extend(end),
+                // A tokenizer that ends texts itself needs no second end.
+                (None, Some(end)) if ids.last() != Some(&end) => ids.push(end),
+                (None, _) => {}
+            }
+            if second.is_none() {
+                completion = ids.split_off(ids.len().min(1));
+            }
+            completion.truncate(self.max_length.saturating_sub(1));
+            let kept = self.max_length - completion.len();
+            let cut = ids.len().saturating_sub(kept);
+            ids.drain(..cut);
+            if ids.is_empty() || completion.is_empty() {
+                let reason = "an example has no token to be predicted, or none before it";
+                return Err(self.error(reason.into()));
+            }
+            ids.extend_from_slice(&completion);
+            sequences.push_completion(&ids, completion.len());
+        }
+        self.checked(sequences)
+    }
+
+    /// The sequences, where the model has an embedding for each token.
+    fn checked(&self, sequences: Sequences) -> Result<Sequences, TuneError> {
         match sequences.max_id() {
             Some(id) if id as usize >= self.vocab_size => Err(TuneError::Vocabulary {
                 id,
@@ -111,4 +173,11 @@ impl TextTokenizer {
             reason,
         }
     }
+}
+
+/// `eos_token_id` of a configuration, the first of several.
+fn end_token(config: &crate::models::Config) -> Option<u32> {
+    let value = config.raw.get("eos_token_id")?;
+    let first = value.as_array().map_or(Some(value), |list| list.first())?;
+    first.as_u64().and_then(|id| u32::try_from(id).ok())
 }

@@ -7,6 +7,7 @@ mod tiny;
 
 use bomf_tune::batch::Batch;
 use bomf_tune::data::Labels;
+use bomf_tune::lora::{LoraOptions, Targets};
 use bomf_tune::models::{Dropout, Head, Model};
 use bomf_tune::tape::{Gradients, Tape, Workspace};
 use bomf_tune::train::{EncodedSplit, FineTuning, FrozenStates, Objective, outputs};
@@ -126,6 +127,43 @@ fn distilbert_with_dropout() {
         &batch,
         &Labelled::Values(vec![0.5, -1.0, 2.0, 0.0, 1.0]),
     );
+}
+
+/// Adapters on every linear layer, with a dropout of their own; B is not zero.
+#[test]
+fn bert_with_adapters_and_dropout() {
+    let mut model = load("tiny_bert", Head::Classifier { outputs: 3 }, RATE);
+    let options = LoraOptions {
+        r: 3,
+        alpha: 2.0,
+        dropout: RATE as f64,
+        target_modules: Targets::AllLinear,
+        rslora: true,
+    };
+    model.adapt(&options, &mut rng(11)).unwrap();
+    let range = model.network.adapters().unwrap().range();
+    let noise = differences::normal(range.len(), &mut rng(12));
+    for (p, noise) in model.params[range].iter_mut().zip(noise) {
+        *p += 0.2 * noise;
+    }
+    let batch = sequences(&LENGTHS, 2, &mut rng(1)).batch(&[0, 1, 2, 3, 4]);
+    check(&model, &batch, &Labelled::Classes(vec![0, 2, 1, 1, 0]));
+}
+
+/// What is frozen below adapters, the factors' gradients and the head's are the same.
+#[test]
+fn adapters_get_the_same_gradient_whatever_else_is_frozen() {
+    let mut model = wide(3, 2, RATE, 1);
+    let options = LoraOptions::default();
+    model.adapt(&options, &mut rng(2)).unwrap();
+    let batch = sequences(&[7, 3, 20], 2, &mut rng(5)).batch(&[0, 1, 2]);
+    let labels = Labelled::Classes(vec![0, 1, 1]);
+    let all = gradients(&model, &batch, &labels, 0);
+    for frozen in [0, 1, 2] {
+        let first = model.network.first_trainable(frozen).unwrap();
+        assert!(first >= model.network.adapters().unwrap().range().start);
+        assert_eq!(gradients(&model, &batch, &labels, first), all[first..]);
+    }
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub(crate) const TUNED: &str = "tuned.yaml";
 /// What the name of the folder begins with in which a run keeps candidates for its
 /// members while it trains.
 pub(crate) const CANDIDATES: &str = ".candidates-";
-const FOLDERS: [&str; 2] = ["fused", "members"];
+/// The folder of the members' adapters, where these were trained.
+pub(crate) const ADAPTERS: &str = "adapters";
+const FOLDERS: [&str; 3] = ["fused", "members", ADAPTERS];
 
 /// Makes `out` ready for a run and writes its recipe there.
 ///

@@ -99,6 +99,7 @@ mod tests {
             stage1: Stage1 {
                 layers: 2,
                 frozen_layers: 1,
+                lora_r: None,
                 trials: Vec::new(),
                 best: Default::default(),
             },

@@ -204,8 +204,10 @@ pub(super) fn stage1(view: &View<'_>) -> Markup {
             h2 { "Stage 1: hyperparameters on the lightweight model" }
             @if let Some(node) = figures::stage1(view) {
                 (figure("The trials", &node, &html! {
-                    "Each disc is a short run of the lightweight model (the lower " (stage1.frozen_layers) " of " (stage1.layers)
-                    " layers frozen), at the score of its best checkpoint; the stronger the colour, the later. The ringed one was handed to the full model. "
+                    "Each disc is a short run of the lightweight model ("
+                    @if let Some(r) = stage1.lora_r { "adapters of rank " (r) }
+                    @else { "the lower " (stage1.frozen_layers) " of " (stage1.layers) " layers frozen" }
+                    "), at the score of its best checkpoint; the stronger the colour, the later. The ringed one was handed to the full model. "
                     "Last panel: the trials in order, with the best so far."
                     @if failed > 0 { " " (failed) " of " (stage1.trials.len()) " trials failed." }
                 }))

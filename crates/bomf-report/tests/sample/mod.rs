@@ -386,6 +386,7 @@ fn stage1(dice: &mut Dice, metrics: &[&str]) -> Stage1 {
     Stage1 {
         layers: 6,
         frozen_layers: 3,
+        lora_r: None,
         best: chosen,
         trials,
     }

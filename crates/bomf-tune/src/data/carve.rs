@@ -48,7 +48,7 @@ fn strata(texts: &[Example], labels: &Labels) -> Vec<Vec<Vec<usize>>> {
     for (i, example) in texts.iter().enumerate() {
         let class = match labels {
             Labels::Class(ids) => ids[i] as usize,
-            Labels::Value(_) => 0,
+            Labels::Value(_) | Labels::Tokens(_) => 0,
         };
         if strata.len() <= class {
             strata.resize(class + 1, Vec::new());

@@ -2,6 +2,7 @@
 
 use super::DataOptions;
 use super::error::{DataError, Result, list};
+use super::labels::Task;
 use super::table::Table;
 
 /// Names of pairs of columns, the likelier first.
@@ -20,6 +21,22 @@ const PAIRS: [(&str, &str); 14] = [
     ("text_a", "text_b"),
     ("sentence_a", "sentence_b"),
     ("s1", "s2"),
+];
+
+/// Names of columns with prompts and their completions, the likelier first.
+const COMPLETIONS: [(&str, &str); 12] = [
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("instruction", "output"),
+    ("instruction", "response"),
+    ("question", "answer"),
+    ("input", "output"),
+    ("source", "target"),
+    ("document", "summary"),
+    ("dialogue", "summary"),
+    ("article", "highlights"),
+    ("meaning_representation", "human_reference"),
+    ("context", "completion"),
 ];
 
 /// Names of single text columns, the likelier first.
@@ -66,7 +83,7 @@ pub struct Columns {
     pub text: String,
     /// The second text, for tasks on pairs.
     pub text_pair: Option<String>,
-    /// The label.
+    /// The label; empty for a causal language model, which has none.
     pub label: String,
 }
 
@@ -82,7 +99,9 @@ impl Columns {
             index_of(table, name)?;
         }
         let mut guessed = Vec::new();
+        let is_lm = options.task == Some(Task::CausalLm);
         let label = match &options.label {
+            _ if is_lm => String::new(),
             Some(name) => name.clone(),
             None => {
                 let name = guess_label(table, options)?;
@@ -93,7 +112,7 @@ impl Columns {
         let (text, text_pair) = match (&options.text, &options.text_pair) {
             (Some(text), pair) => (text.clone(), pair.clone()),
             (None, pair) => {
-                let (text, guessed_pair) = guess_texts(table, &label, pair.as_deref())?;
+                let (text, guessed_pair) = guess_texts(table, &label, pair.as_deref(), is_lm)?;
                 guessed.insert(0, format!("text `{text}`"));
                 if let Some(pair) = &guessed_pair {
                     guessed.insert(1, format!("text_pair `{pair}`"));
@@ -121,7 +140,7 @@ impl Columns {
     }
 
     /// Where the columns stand in a table: text, pair, label.
-    pub(super) fn indices(&self, table: &Table) -> Result<(usize, Option<usize>, usize)> {
+    pub(super) fn indices(&self, table: &Table) -> Result<(usize, Option<usize>, Option<usize>)> {
         let pair = self
             .text_pair
             .as_deref()
@@ -130,7 +149,10 @@ impl Columns {
         Ok((
             index_of(table, &self.text)?,
             pair,
-            index_of(table, &self.label)?,
+            match self.label.as_str() {
+                "" => None,
+                label => Some(index_of(table, label)?),
+            },
         ))
     }
 }
@@ -174,10 +196,16 @@ fn guess_label(table: &Table, options: &DataOptions) -> Result<String> {
         .ok_or_else(|| cannot_guess(table, "label"))
 }
 
-fn guess_texts(table: &Table, label: &str, pair: Option<&str>) -> Result<(String, Option<String>)> {
+fn guess_texts(
+    table: &Table,
+    label: &str,
+    pair: Option<&str>,
+    is_lm: bool,
+) -> Result<(String, Option<String>)> {
     let free = |c: &&str| *c != label && Some(*c) != pair;
     if pair.is_none() {
-        for (first, second) in PAIRS {
+        let pairs: &[(&str, &str)] = if is_lm { &COMPLETIONS } else { &PAIRS };
+        for (first, second) in pairs {
             let both = (
                 find(table, first).filter(free),
                 find(table, second).filter(free),

@@ -19,6 +19,8 @@ pub enum Task {
     Classification,
     /// A number.
     Regression,
+    /// The next token: text that continues a prompt, or text by itself.
+    CausalLm,
 }
 
 /// The labels of a split.
@@ -28,6 +30,8 @@ pub enum Labels {
     Class(Vec<u32>),
     /// Numbers, all finite.
     Value(Vec<f32>),
+    /// How many tokens of each example are to be predicted; all 0 before it is tokenised.
+    Tokens(Vec<u32>),
 }
 
 impl Labels {
@@ -36,6 +40,7 @@ impl Labels {
         match self {
             Labels::Class(ids) => ids.len(),
             Labels::Value(values) => values.len(),
+            Labels::Tokens(counts) => counts.len(),
         }
     }
 
@@ -48,14 +53,14 @@ impl Labels {
     pub fn classes(&self) -> Option<&[u32]> {
         match self {
             Labels::Class(ids) => Some(ids),
-            Labels::Value(_) => None,
+            Labels::Value(_) | Labels::Tokens(_) => None,
         }
     }
 
     /// The numbers, if these are numbers.
     pub fn values(&self) -> Option<&[f32]> {
         match self {
-            Labels::Class(_) => None,
+            Labels::Class(_) | Labels::Tokens(_) => None,
             Labels::Value(values) => Some(values),
         }
     }
@@ -65,6 +70,7 @@ impl Labels {
         match self {
             Labels::Class(ids) => Labels::Class(places.iter().map(|&i| ids[i]).collect()),
             Labels::Value(values) => Labels::Value(places.iter().map(|&i| values[i]).collect()),
+            Labels::Tokens(counts) => Labels::Tokens(places.iter().map(|&i| counts[i]).collect()),
         }
     }
 }
@@ -118,6 +124,16 @@ impl RawLabel {
             number,
             has_point,
         })
+    }
+
+    /// That of an example without one.
+    pub(super) fn none(line: usize) -> Self {
+        Self {
+            line,
+            text: String::new(),
+            number: None,
+            has_point: false,
+        }
     }
 
     /// The number of its class.

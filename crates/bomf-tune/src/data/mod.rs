@@ -44,7 +44,8 @@ pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.10;
 /// With fewer examples than this, many classes with one example each are taken as they are.
 const MIN_EXAMPLES_TO_JUDGE: usize = 50;
 
-/// One input: a text, or a pair of them.
+/// One input: a text, or a pair of them; for a causal language model a text, or a prompt
+/// and its completion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Example {
     /// The text, or the first of two.
@@ -136,7 +137,7 @@ impl Default for DataOptions {
 pub struct Dataset {
     /// The folder that it was read from.
     pub dir: PathBuf,
-    /// Classification or regression.
+    /// What is to be learnt.
     pub task: Task,
     /// The columns that were used.
     pub columns: Columns,
@@ -163,6 +164,8 @@ impl Dataset {
         match self.task {
             Task::Classification => self.num_classes(),
             Task::Regression => 1,
+            // The logarithm of a token's probability, and its lead.
+            Task::CausalLm => 2,
         }
     }
 
@@ -250,7 +253,7 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
     let task = choose_task(first, options, &mut notes);
     let label_names = match task {
         Task::Classification => choose_label_names(first, &columns, options, &mut notes)?,
-        Task::Regression => Vec::new(),
+        Task::Regression | Task::CausalLm => Vec::new(),
     };
     let mut splits = number_labels(raw, task, &label_names)?;
     carve_missing(&mut splits, options, &mut notes)?;
@@ -328,8 +331,12 @@ fn append(split: &mut RawSplit, mut table: Table, columns: &Columns) -> Result<(
     for row in &mut table.rows {
         let line = row.line;
         // The label first, as one column may be used twice.
-        let cell = row.cells.get(label).cloned().unwrap_or(Cell::Missing);
-        let label = RawLabel::from_cell(&file, line, &columns.label, cell)?;
+        let cell = label.and_then(|label| row.cells.get(label)).cloned();
+        let cell = cell.unwrap_or(Cell::Missing);
+        let label = match label {
+            Some(_) => RawLabel::from_cell(&file, line, &columns.label, cell)?,
+            None => RawLabel::none(line),
+        };
         split.labels.push(label);
         let text_pair = match (text_pair, &columns.text_pair) {
             (Some(i), Some(name)) => Some(text_of(&file, line, name, row.take(i))?),
@@ -372,6 +379,7 @@ fn choose_task(first: &RawSplit, options: &DataOptions, notes: &mut Vec<String>)
             let name = match task {
                 Task::Classification => "classification",
                 Task::Regression => "regression",
+                Task::CausalLm => "causal_lm",
             };
             notes.push(format!("task guessed: {name} ({reason})"));
             task
@@ -443,6 +451,7 @@ fn number_labels(
         let mut labels = match task {
             Task::Classification => Labels::Class(Vec::new()),
             Task::Regression => Labels::Value(Vec::new()),
+            Task::CausalLm => Labels::Tokens(Vec::new()),
         };
         let mut start = 0;
         for (file, end) in &split.files {
@@ -450,6 +459,7 @@ fn number_labels(
                 match &mut labels {
                     Labels::Class(all) => all.push(label.class(file, &ids)?),
                     Labels::Value(all) => all.push(label.value(file)?),
+                    Labels::Tokens(all) => all.push(0),
                 }
             }
             start = *end;

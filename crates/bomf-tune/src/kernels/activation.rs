@@ -1,7 +1,7 @@
 //! Activations and their derivatives.
 
-use super::BLOCK;
-use super::math::{normal_cdf_pdf, tanh};
+use super::math::{exp, normal_cdf_pdf, tanh};
+use super::{BLOCK, rows_per_block};
 use rayon::prelude::*;
 
 /// An elementwise function between two products.
@@ -15,6 +15,8 @@ pub enum Activation {
     Relu,
     /// Hyperbolic tangent.
     Tanh,
+    /// `x σ(x)` (Hendrycks and Gimpel 2016; Ramachandran et al. 2017).
+    Silu,
 }
 
 impl Activation {
@@ -25,6 +27,7 @@ impl Activation {
             "gelu_new" | "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
             "relu" => Some(Activation::Relu),
             "tanh" => Some(Activation::Tanh),
+            "silu" | "swish" => Some(Activation::Silu),
             _ => None,
         }
     }
@@ -60,6 +63,17 @@ fn gelu_tanh_derivative(x: f32) -> f32 {
 }
 
 #[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+#[inline(always)]
+fn silu_derivative(x: f32) -> f32 {
+    let s = sigmoid(x);
+    s * x.mul_add(1.0 - s, 1.0)
+}
+
+#[inline(always)]
 fn map(y: &mut [f32], x: &[f32], f: impl Fn(f32) -> f32) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = f(x);
@@ -83,6 +97,7 @@ fn forward_block(y: &mut [f32], x: &[f32], activation: Activation) {
         Activation::GeluTanh => map(y, x, gelu_tanh),
         Activation::Relu => map(y, x, |x| if x > 0.0 { x } else { 0.0 }),
         Activation::Tanh => map(y, x, tanh),
+        Activation::Silu => map(y, x, |x| x * sigmoid(x)),
     }
 }
 
@@ -99,6 +114,7 @@ fn backward_block(dy: &mut [f32], x: &[f32], activation: Activation) {
             let y = tanh(x);
             1.0 - y * y
         }),
+        Activation::Silu => scale(dy, x, silu_derivative),
     }
 }
 
@@ -114,4 +130,41 @@ pub fn backward(dy: &mut [f32], x: &[f32], activation: Activation) {
     dy.par_chunks_mut(BLOCK)
         .zip(x.par_chunks(BLOCK))
         .for_each(|(dy, x)| backward_block(dy, x, activation));
+}
+
+/// `y = f(g) u` for rows `[g, u]` of `x` (Shazeer 2020): `y` `[rows, cols]`, `x`
+/// `[rows, 2 cols]`.
+pub fn gated_forward(y: &mut [f32], x: &[f32], activation: Activation, cols: usize) {
+    let rows = rows_per_block(2 * cols);
+    y.par_chunks_mut(rows * cols)
+        .zip(x.par_chunks(rows * 2 * cols))
+        .for_each(|(y, x)| {
+            for (y, x) in y.chunks_exact_mut(cols).zip(x.chunks_exact(2 * cols)) {
+                let (gate, up) = x.split_at(cols);
+                forward_block(y, gate, activation);
+                y.iter_mut().zip(up).for_each(|(y, u)| *y *= u);
+            }
+        });
+}
+
+/// The gradient `dx` `[rows, 2 cols]` of what [`gated_forward`] took, from `dy`
+/// `[rows, cols]`.
+pub fn gated_backward(dx: &mut [f32], dy: &[f32], x: &[f32], activation: Activation, cols: usize) {
+    let rows = rows_per_block(2 * cols);
+    dx.par_chunks_mut(rows * 2 * cols)
+        .zip(dy.par_chunks(rows * cols))
+        .zip(x.par_chunks(rows * 2 * cols))
+        .for_each(|((dx, dy), x)| {
+            let rows = dx.chunks_exact_mut(2 * cols).zip(dy.chunks_exact(cols));
+            for ((dx, dy), x) in rows.zip(x.chunks_exact(2 * cols)) {
+                let (gate, up) = x.split_at(cols);
+                let (d_gate, d_up) = dx.split_at_mut(cols);
+                forward_block(d_up, gate, activation);
+                d_up.iter_mut().zip(dy).for_each(|(u, d)| *u *= d);
+                for ((g, d), u) in d_gate.iter_mut().zip(dy).zip(up) {
+                    *g = d * u;
+                }
+                backward_block(d_gate, gate, activation);
+            }
+        });
 }

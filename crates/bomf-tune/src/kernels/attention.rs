@@ -7,12 +7,16 @@
 //! the backward pass computes again:
 //! `dV = (P ∘ M)ᵀ dO`, `dP = (dO Vᵀ) ∘ M`, `dS = P ∘ (dP - rowsum(P ∘ dP))`,
 //! `dQ = dS K / √d`, `dK = dSᵀ Q / √d`.
+//!
+//! A decoder's query sees the keys up to its own position, or a window of them. Its heads
+//! may share keys and values in groups (Ainslie et al. 2023), whose gradients then add up.
 
 use super::dropout::Mask;
 use super::math::exp;
 use super::tile::{Strided, padded, product};
 use super::{lane_max, lane_sum};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Which rows belong to which sequence: sequence `s` has the query rows
 /// `q[s]..q[s + 1]` and the key rows `k[s]..k[s + 1]`.
@@ -22,6 +26,38 @@ pub struct Segments<'a> {
     pub q: &'a [usize],
     /// Offsets into the rows of the keys and values.
     pub k: &'a [usize],
+    /// What a query sees of its sequence; `None` for all of it.
+    pub causal: Option<Causal<'a>>,
+}
+
+/// Queries that see nothing behind themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Causal<'a> {
+    /// The place of each query row in its sequence, from 0.
+    pub positions: &'a [u32],
+    /// How many keys it sees at most, its own included, from 1.
+    pub window: usize,
+}
+
+impl<'a> Causal<'a> {
+    fn of(self, rows: Range<usize>) -> Self {
+        Causal {
+            positions: &self.positions[rows],
+            ..self
+        }
+    }
+}
+
+/// The keys that query row `i` of a sequence sees, of `n_k`.
+#[inline(always)]
+fn seen(causal: Option<Causal<'_>>, i: usize, n_k: usize) -> Range<usize> {
+    match causal {
+        None => 0..n_k,
+        Some(causal) => {
+            let end = (causal.positions[i] as usize + 1).min(n_k);
+            end.saturating_sub(causal.window)..end
+        }
+    }
 }
 
 /// Shape of the heads, and what is dropped.
@@ -29,6 +65,8 @@ pub struct Segments<'a> {
 pub struct Heads {
     /// Number of heads.
     pub count: usize,
+    /// Number of heads of the keys and values, a divisor of `count`.
+    pub kv_count: usize,
     /// Columns a head (d).
     pub size: usize,
     /// Dropout on the probabilities.
@@ -38,6 +76,16 @@ pub struct Heads {
 impl Heads {
     fn width(self) -> usize {
         self.count * self.size
+    }
+
+    fn kv_width(self) -> usize {
+        self.kv_count * self.size
+    }
+
+    /// The query heads that share the keys and values of head `kv`.
+    fn group(self, kv: usize) -> Range<usize> {
+        let size = self.count / self.kv_count;
+        kv * size..(kv + 1) * size
     }
 
     fn scale(self) -> f32 {
@@ -135,47 +183,54 @@ fn transposed(data: &[f32], wide: usize) -> Strided<'_> {
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn forward_sequence(
+fn forward_sequence<'a>(
     out: &mut [f32],
     lse: &mut [f32],
-    q: &[f32],
-    kv: &[f32],
+    (q, kv): (&[f32], &[f32]),
+    causal: Option<Causal<'a>>,
     first_q: usize,
     heads: Heads,
     scratch: &mut Scratch,
 ) {
-    let (d, width) = (heads.size, heads.width());
-    let (n_q, n_k) = (q.len() / width, kv.len() / (2 * width));
+    let (d, width, kv_width) = (heads.size, heads.width(), heads.kv_width());
+    let (n_q, n_k) = (q.len() / width, kv.len() / (2 * kv_width));
     let (wide_k, wide_d) = (padded(n_k), padded(d));
-    for head in 0..heads.count {
-        let col = head * d;
-        let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale());
-        let k_t = pack_transposed(&mut scratch.k_t, kv, (n_k, 2 * width, col, d));
-        let v = pack(&mut scratch.v, kv, (n_k, 2 * width, width + col, d), 1.0);
-        let p = sized(&mut scratch.p, n_q * wide_k);
-        product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
-        for (i, p) in p.chunks_exact_mut(wide_k).enumerate() {
-            let p = &mut p[..n_k];
-            let max = lane_max(p);
-            for s in p.iter_mut() {
-                *s = exp(*s - max);
-            }
-            let sum = lane_sum(n_k, |j| p[j]);
-            lse[i * heads.count + head] = max + sum.ln();
-            let inv = 1.0 / sum;
-            match heads.row_mask(first_q + i, head) {
-                None => p.iter_mut().for_each(|p| *p *= inv),
-                Some(mask) => {
-                    for (j, p) in p.iter_mut().enumerate() {
-                        *p *= inv * mask.factor(j);
+    for kv_head in 0..heads.kv_count {
+        let (stride, col) = (2 * kv_width, kv_head * d);
+        let k_t = pack_transposed(&mut scratch.k_t, kv, (n_k, stride, col, d));
+        let v = pack(&mut scratch.v, kv, (n_k, stride, kv_width + col, d), 1.0);
+        for head in heads.group(kv_head) {
+            let col = head * d;
+            let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale());
+            let p = sized(&mut scratch.p, n_q * wide_k);
+            product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
+            for (i, p) in p.chunks_exact_mut(wide_k).enumerate() {
+                let seen = seen(causal, i, n_k);
+                p[..seen.start].fill(0.0);
+                p[seen.end..n_k].fill(0.0);
+                let first = seen.start;
+                let p = &mut p[seen];
+                let max = lane_max(p);
+                for s in p.iter_mut() {
+                    *s = exp(*s - max);
+                }
+                let sum = lane_sum(p.len(), |j| p[j]);
+                lse[i * heads.count + head] = max + sum.ln();
+                let inv = 1.0 / sum;
+                match heads.row_mask(first_q + i, head) {
+                    None => p.iter_mut().for_each(|p| *p *= inv),
+                    Some(mask) => {
+                        for (j, p) in p.iter_mut().enumerate() {
+                            *p *= inv * mask.factor(first + j);
+                        }
                     }
                 }
             }
-        }
-        let o = sized(&mut scratch.out, n_q * wide_d);
-        product(o, wide_d, by_rows(p, wide_k), v, wide_d, (n_q, wide_d, n_k));
-        for (out, o) in out.chunks_exact_mut(width).zip(o.chunks_exact(wide_d)) {
-            out[col..col + d].copy_from_slice(&o[..d]);
+            let o = sized(&mut scratch.out, n_q * wide_d);
+            product(o, wide_d, by_rows(p, wide_k), v, wide_d, (n_q, wide_d, n_k));
+            for (out, o) in out.chunks_exact_mut(width).zip(o.chunks_exact(wide_d)) {
+                out[col..col + d].copy_from_slice(&o[..d]);
+            }
         }
     }
 }
@@ -184,95 +239,97 @@ fn forward_sequence(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn backward_sequence(
+fn backward_sequence<'a>(
     (d_q, d_kv): (&mut [f32], &mut [f32]),
     d_out: &[f32],
     (q, kv, lse): (&[f32], &[f32], &[f32]),
+    causal: Option<Causal<'a>>,
     first_q: usize,
     heads: Heads,
     scratch: &mut Scratch,
 ) {
-    let (d, width) = (heads.size, heads.width());
-    let (n_q, n_k) = (q.len() / width, kv.len() / (2 * width));
+    let (d, width, kv_width) = (heads.size, heads.width(), heads.kv_width());
+    let (n_q, n_k) = (q.len() / width, kv.len() / (2 * kv_width));
     let (wide_k, wide_d) = (padded(n_k), padded(d));
-    for head in 0..heads.count {
-        let col = head * d;
-        let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale());
-        let k = pack(&mut scratch.k, kv, (n_k, 2 * width, col, d), heads.scale());
-        let k_t = pack_transposed(&mut scratch.k_t, kv, (n_k, 2 * width, col, d));
-        let v_t = pack_transposed(&mut scratch.v_t, kv, (n_k, 2 * width, width + col, d));
-        let d_out = pack(&mut scratch.d_out, d_out, (n_q, width, col, d), 1.0);
-        let p = sized(&mut scratch.p, n_q * wide_k);
-        let d_p = sized(&mut scratch.d_p, n_q * wide_k);
-        product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
-        product(
-            d_p,
-            wide_k,
-            by_rows(d_out, wide_d),
-            v_t,
-            wide_k,
-            (n_q, wide_k, d),
-        );
-        // From here `d_p` becomes dS, and `p` the dropped probabilities P ∘ M.
-        let rows = p.chunks_exact_mut(wide_k).zip(d_p.chunks_exact_mut(wide_k));
-        for (i, (p, d_p)) in rows.enumerate() {
-            let lse = lse[i * heads.count + head];
-            let (p, d_p) = (&mut p[..n_k], &mut d_p[..n_k]);
-            for p in p.iter_mut() {
-                *p = exp(*p - lse);
-            }
-            match heads.row_mask(first_q + i, head) {
-                None => {
-                    let dot = lane_sum(n_k, |j| p[j] * d_p[j]);
-                    for (d_p, p) in d_p.iter_mut().zip(p.iter()) {
-                        *d_p = p * (*d_p - dot);
+    for kv_head in 0..heads.kv_count {
+        let (stride, kv_col) = (2 * kv_width, kv_head * d);
+        let k = pack(&mut scratch.k, kv, (n_k, stride, kv_col, d), heads.scale());
+        let k_t = pack_transposed(&mut scratch.k_t, kv, (n_k, stride, kv_col, d));
+        let values = (n_k, stride, kv_width + kv_col, d);
+        let v_t = pack_transposed(&mut scratch.v_t, kv, values);
+        for head in heads.group(kv_head) {
+            let adds = head != heads.group(kv_head).start;
+            let col = head * d;
+            let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale());
+            let d_out = pack(&mut scratch.d_out, d_out, (n_q, width, col, d), 1.0);
+            let p = sized(&mut scratch.p, n_q * wide_k);
+            let d_p = sized(&mut scratch.d_p, n_q * wide_k);
+            let sizes = (n_q, wide_k, d);
+            product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, sizes);
+            product(d_p, wide_k, by_rows(d_out, wide_d), v_t, wide_k, sizes);
+            // From here `d_p` becomes dS, and `p` the dropped probabilities P ∘ M.
+            let rows = p.chunks_exact_mut(wide_k).zip(d_p.chunks_exact_mut(wide_k));
+            for (i, (p, d_p)) in rows.enumerate() {
+                let lse = lse[i * heads.count + head];
+                let seen = seen(causal, i, n_k);
+                for unseen in [0..seen.start, seen.end..n_k] {
+                    p[unseen.clone()].fill(0.0);
+                    d_p[unseen].fill(0.0);
+                }
+                let first = seen.start;
+                let (p, d_p) = (&mut p[seen.clone()], &mut d_p[seen]);
+                for p in p.iter_mut() {
+                    *p = exp(*p - lse);
+                }
+                match heads.row_mask(first_q + i, head) {
+                    None => {
+                        let dot = lane_sum(p.len(), |j| p[j] * d_p[j]);
+                        for (d_p, p) in d_p.iter_mut().zip(p.iter()) {
+                            *d_p = p * (*d_p - dot);
+                        }
+                    }
+                    Some(mask) => {
+                        let factor = |j| mask.factor(first + j);
+                        let dot = lane_sum(p.len(), |j| p[j] * d_p[j] * factor(j));
+                        for (j, (d_p, p)) in d_p.iter_mut().zip(p.iter_mut()).enumerate() {
+                            let factor = factor(j);
+                            *d_p = *p * (*d_p * factor - dot);
+                            *p *= factor;
+                        }
                     }
                 }
-                Some(mask) => {
-                    let dot = lane_sum(n_k, |j| p[j] * d_p[j] * mask.factor(j));
-                    for (j, (d_p, p)) in d_p.iter_mut().zip(p.iter_mut()).enumerate() {
-                        let factor = mask.factor(j);
-                        *d_p = *p * (*d_p * factor - dot);
-                        *p *= factor;
-                    }
-                }
             }
+            let out = sized(&mut scratch.out, n_q.max(n_k) * wide_d);
+            let by_queries = (n_q, wide_d, n_k);
+            product(out, wide_d, by_rows(d_p, wide_k), k, wide_d, by_queries);
+            unpack(d_q, out, (n_q, width, col, d), false);
+            let by_keys = (n_k, wide_d, n_q);
+            product(out, wide_d, transposed(d_p, wide_k), q, wide_d, by_keys);
+            unpack(d_kv, out, (n_k, stride, kv_col, d), adds);
+            product(out, wide_d, transposed(p, wide_k), d_out, wide_d, by_keys);
+            unpack(d_kv, out, values, adds);
         }
-        let out = sized(&mut scratch.out, n_q.max(n_k) * wide_d);
-        product(
-            out,
-            wide_d,
-            by_rows(d_p, wide_k),
-            k,
-            wide_d,
-            (n_q, wide_d, n_k),
-        );
-        unpack(d_q, out, (n_q, width, col, d));
-        product(
-            out,
-            wide_d,
-            transposed(d_p, wide_k),
-            q,
-            wide_d,
-            (n_k, wide_d, n_q),
-        );
-        unpack(d_kv, out, (n_k, 2 * width, col, d));
-        product(
-            out,
-            wide_d,
-            transposed(p, wide_k),
-            d_out,
-            wide_d,
-            (n_k, wide_d, n_q),
-        );
-        unpack(d_kv, out, (n_k, 2 * width, width + col, d));
     }
 }
 
+/// Writes padded rows back to their columns, or adds them to what is there.
 #[inline(always)]
-fn unpack(to: &mut [f32], from: &[f32], (rows, stride, col, d): (usize, usize, usize, usize)) {
+fn unpack(
+    to: &mut [f32],
+    from: &[f32],
+    (rows, stride, col, d): (usize, usize, usize, usize),
+    adds: bool,
+) {
     for r in 0..rows {
-        to[r * stride + col..][..d].copy_from_slice(&from[r * padded(d)..][..d]);
+        let (to, from) = (
+            &mut to[r * stride + col..][..d],
+            &from[r * padded(d)..][..d],
+        );
+        if adds {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        } else {
+            to.copy_from_slice(from);
+        }
     }
 }
 
@@ -295,7 +352,7 @@ fn rows<'a>(data: &'a [f32], offsets: &[usize], s: usize, cols: usize) -> &'a [f
 /// Writes the attention's output and its log-sum-exp a query row and head.
 ///
 /// Shapes: `out`, `q` `[q rows, heads * d]`; `lse` `[q rows, heads]`; `kv`
-/// `[k rows, 2 * heads * d]`, keys before values.
+/// `[k rows, 2 * kv_heads * d]`, keys before values.
 pub fn forward(
     out: &mut [f32],
     lse: &mut [f32],
@@ -310,8 +367,11 @@ pub fn forward(
         .enumerate()
         .for_each_init(Scratch::default, |scratch, (s, (out, lse))| {
             let q = rows(q, segments.q, s, width);
-            let kv = rows(kv, segments.k, s, 2 * width);
-            forward_sequence(out, lse, q, kv, segments.q[s], heads, scratch);
+            let kv = rows(kv, segments.k, s, 2 * heads.kv_width());
+            let causal = segments
+                .causal
+                .map(|c| c.of(segments.q[s]..segments.q[s + 1]));
+            forward_sequence(out, lse, (q, kv), causal, segments.q[s], heads, scratch);
         });
 }
 
@@ -326,15 +386,17 @@ pub fn backward(
     let width = heads.width();
     split(d_q, segments.q, width)
         .into_par_iter()
-        .zip(split(d_kv, segments.k, 2 * width))
+        .zip(split(d_kv, segments.k, 2 * heads.kv_width()))
         .enumerate()
         .for_each_init(Scratch::default, |scratch, (s, (d_q, d_kv))| {
             let saved = (
                 rows(q, segments.q, s, width),
-                rows(kv, segments.k, s, 2 * width),
+                rows(kv, segments.k, s, 2 * heads.kv_width()),
                 rows(lse, segments.q, s, heads.count),
             );
             let d_out = rows(d_out, segments.q, s, width);
-            backward_sequence((d_q, d_kv), d_out, saved, segments.q[s], heads, scratch);
+            let first = segments.q[s];
+            let causal = segments.causal.map(|c| c.of(first..segments.q[s + 1]));
+            backward_sequence((d_q, d_kv), d_out, saved, causal, first, heads, scratch);
         });
 }

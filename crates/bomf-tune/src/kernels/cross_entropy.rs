@@ -40,6 +40,40 @@ pub fn forward_backward(logits: &mut [f32], labels: &[u32], scale: f32) -> f64 {
     losses.iter().sum()
 }
 
+/// The logarithm of the label's probability, and its logit's lead over the best of the
+/// others: above 0 where it is the prediction. Of one row.
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma"
+))]
+fn score_row(logits: &[f32], label: usize) -> [f32; 2] {
+    let max = lane_max(logits);
+    let sum = lane_sum(logits.len(), |i| exp(logits[i] - max));
+    let target = logits[label];
+    let others = lane_max(&logits[..label]).max(lane_max(&logits[label + 1..]));
+    [target - max - sum.ln(), target - others]
+}
+
+/// For each row its label's log-probability and lead, `[rows, 2]`; a lead over nothing is
+/// the largest number.
+///
+/// Shapes: `logits` `[rows, classes]`, `labels` `[rows]`.
+///
+/// # Panics
+/// If a label is not a class.
+pub fn scores(logits: &[f32], labels: &[u32]) -> Vec<f32> {
+    let classes = logits.len() / labels.len().max(1);
+    let rows: Vec<[f32; 2]> = logits
+        .par_chunks(classes.max(1))
+        .zip(labels)
+        .map(|(logits, &label)| {
+            let [log_probability, lead] = score_row(logits, label as usize);
+            [log_probability, lead.min(f32::MAX)]
+        })
+        .collect();
+    rows.concat()
+}
+
 /// Sum of `(prediction - target)²`; `predictions` becomes its gradient times `scale`.
 pub fn squared_error(predictions: &mut [f32], targets: &[f32], scale: f32) -> f64 {
     let mut sum = 0.0;

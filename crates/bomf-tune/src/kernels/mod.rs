@@ -19,6 +19,8 @@ pub mod layer_norm;
 pub mod linear;
 pub mod log_loss;
 pub mod math;
+pub mod rms_norm;
+pub mod rope;
 pub mod tile;
 
 /// Elements a thread takes at once in elementwise kernels: 64 KiB of `f32`, which

@@ -151,6 +151,7 @@ impl Network {
             "base_model_name_or_path": base_model,
             "task_type": match self.head() {
                 Head::Classifier { .. } => Some("SEQ_CLS"),
+                Head::CausalLm => Some("CAUSAL_LM"),
                 Head::MaskedLm => None,
             },
             "inference_mode": true,

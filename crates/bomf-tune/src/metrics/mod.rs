@@ -2,7 +2,7 @@
 //!
 //! Every metric is computed from all examples at once, never averaged over batches, in `f64`, and
 //! agrees with scikit-learn's (`zero_division=0`) or SciPy's, except where those give NaN:
-//! a correlation with a constant is 0 here.
+//! a correlation with a constant is 0 here. Those of a language model are over its tokens.
 //!
 //! A metric sees the examples through *counts*, how often each of them occurs: all ones for the
 //! metric itself, a draw with replacement for the bootstrap. See [`bootstrap`].
@@ -10,6 +10,7 @@
 mod classification;
 mod correlation;
 mod loss;
+mod tokens;
 
 pub mod bootstrap;
 
@@ -19,9 +20,11 @@ use std::str::FromStr;
 use crate::data::{Labels, Task};
 
 pub use loss::{cross_entropy, cross_entropy_per_example, mean_squared_error, squared_errors};
+pub use tokens::token_losses;
 
 use classification::Confusion;
 use correlation::Paired;
+use tokens::Tokens;
 
 /// What a model says about each example of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,14 +38,18 @@ pub enum Predictions<'a> {
     },
     /// Regression: one value an example.
     Values(&'a [f32]),
+    /// A causal language model: log-probability and lead of each token to be predicted,
+    /// `[tokens, 2]`, row-major.
+    Tokens(&'a [f32]),
 }
 
 impl Predictions<'_> {
-    /// The number of examples (of whole rows, for logits).
+    /// The number of examples (of whole rows, for logits; of tokens, for a language model).
     pub fn len(&self) -> usize {
         match self {
             Predictions::Logits { values, classes } => values.len() / (*classes).max(1),
             Predictions::Values(values) => values.len(),
+            Predictions::Tokens(values) => values.len() / 2,
         }
     }
 
@@ -84,11 +91,15 @@ pub enum Metric {
     Spearman,
     /// Mean squared error.
     Mse,
+    /// `e` to the mean loss over all tokens that are to be predicted.
+    Perplexity,
+    /// Share of the tokens that were the likeliest ones.
+    TokenAccuracy,
 }
 
 impl Metric {
     /// All metrics, F1 with class 1 as the positive one.
-    pub const ALL: [Metric; 7] = [
+    pub const ALL: [Metric; 9] = [
         Metric::Accuracy,
         Metric::F1 { positive: 1 },
         Metric::F1Macro,
@@ -96,6 +107,8 @@ impl Metric {
         Metric::Pearson,
         Metric::Spearman,
         Metric::Mse,
+        Metric::Perplexity,
+        Metric::TokenAccuracy,
     ];
 
     /// The name in recipes and reports.
@@ -108,6 +121,8 @@ impl Metric {
             Metric::Pearson => "pearson",
             Metric::Spearman => "spearman",
             Metric::Mse => "mse",
+            Metric::Perplexity => "perplexity",
+            Metric::TokenAccuracy => "token_accuracy",
         }
     }
 
@@ -127,6 +142,8 @@ impl Metric {
             "pearson" | "pearsonr" => Ok(Metric::Pearson),
             "spearman" | "spearmanr" => Ok(Metric::Spearman),
             "mse" | "mean_squared_error" => Ok(Metric::Mse),
+            "perplexity" | "ppl" => Ok(Metric::Perplexity),
+            "token_accuracy" | "mean_token_accuracy" => Ok(Metric::TokenAccuracy),
             _ => Err(MetricError::Unknown { name: name.into() }),
         }
     }
@@ -134,7 +151,7 @@ impl Metric {
     /// Whether more or less of it is better.
     pub fn direction(&self) -> Direction {
         match self {
-            Metric::Mse => Direction::Minimize,
+            Metric::Mse | Metric::Perplexity => Direction::Minimize,
             _ => Direction::Maximize,
         }
     }
@@ -146,6 +163,7 @@ impl Metric {
                 Task::Classification
             }
             Metric::Pearson | Metric::Spearman | Metric::Mse => Task::Regression,
+            Metric::Perplexity | Metric::TokenAccuracy => Task::CausalLm,
         }
     }
 
@@ -158,6 +176,7 @@ impl Metric {
             }
             Task::Classification => vec![Metric::Accuracy, Metric::F1Macro],
             Task::Regression => vec![Metric::Spearman, Metric::Pearson],
+            Task::CausalLm => vec![Metric::TokenAccuracy],
         }
     }
 
@@ -197,6 +216,7 @@ pub(crate) struct Prepared<'a> {
 enum PreparedData<'a> {
     Classes(Confusion<'a>),
     Values(Paired<'a>),
+    Tokens(Tokens),
 }
 
 impl<'a> Prepared<'a> {
@@ -214,6 +234,9 @@ impl<'a> Prepared<'a> {
             (Task::Regression, Predictions::Values(values), Labels::Value(labels)) => {
                 let with_ranks = metric == Metric::Spearman;
                 PreparedData::Values(Paired::new(values, labels, with_ranks)?)
+            }
+            (Task::CausalLm, Predictions::Tokens(values), Labels::Tokens(counts)) => {
+                PreparedData::Tokens(Tokens::new(values, counts)?)
             }
             _ => return Err(MetricError::WrongTask { metric }),
         };
@@ -233,6 +256,10 @@ impl<'a> Prepared<'a> {
                 Metric::Pearson => paired.pearson(counts),
                 Metric::Spearman => paired.spearman(counts),
                 _ => paired.mse(counts),
+            },
+            PreparedData::Tokens(tokens) => match self.metric {
+                Metric::Perplexity => tokens.perplexity(counts),
+                _ => tokens.accuracy(counts),
             },
         }
     }
@@ -313,6 +340,7 @@ impl MetricError {
             MetricError::WrongTask { metric } => Some(match metric.task() {
                 Task::Classification => "it is for classification".into(),
                 Task::Regression => "it is for regression".into(),
+                Task::CausalLm => "it is for causal language models".into(),
             }),
             MetricError::NotFinite { .. } => {
                 Some("training has diverged: try a smaller learning rate".into())

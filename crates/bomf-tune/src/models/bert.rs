@@ -3,7 +3,7 @@
 
 use super::block::{Block, BlockNames};
 use super::config::Config;
-use super::{Architecture, Head};
+use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
@@ -116,7 +116,7 @@ impl Bert {
                     layout.vector("classifier.bias", outputs, Init::Zeros),
                 ),
             },
-            Head::MaskedLm => {
+            Head::MaskedLm | Head::CausalLm => {
                 let name = |n: &str| format!("cls.predictions.{n}");
                 BertHead::MaskedLm {
                     transform: (
@@ -148,8 +148,12 @@ impl Architecture for Bert {
         self.embeddings.forward(tape, batch, c)
     }
 
-    fn blocks(&self) -> &[Block] {
-        &self.blocks
+    fn num_blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn block(&self, i: usize) -> &dyn Layer {
+        &self.blocks[i]
     }
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {

@@ -3,6 +3,7 @@
 //! `a = LayerNorm(x + Attention(x))`, `y = LayerNorm(a + W₂ f(W₁ a))` (Vaswani et
 //! al. 2017, section 3.1).
 
+use super::Layer;
 use super::config::Config;
 use crate::batch::Batch;
 use crate::params::{Init, Layout, Param};
@@ -28,7 +29,7 @@ struct Affine {
 #[derive(Debug)]
 pub struct Block {
     /// Where the block's parameters begin in the flat array.
-    pub first: usize,
+    first: usize,
     query: Affine,
     key_value: Affine,
     output: Affine,
@@ -94,10 +95,14 @@ impl Block {
             norm: norm(layout, &name(names.feed_forward[2]), h),
         }
     }
+}
 
-    /// The block on `x` `[tokens, hidden]`; the `last` one only where the batch asks
-    /// for outputs, `[outputs, hidden]`: nothing else of it is ever used.
-    pub fn forward(&self, tape: &mut Tape, x: &Var, batch: &Batch, last: bool, c: &Config) -> Var {
+impl Layer for Block {
+    fn first(&self) -> usize {
+        self.first
+    }
+
+    fn forward(&self, tape: &mut Tape, x: &Var, batch: &Batch, last: bool, c: &Config) -> Var {
         let (x_out, q_offsets) = if last {
             (tape.gather(x, &batch.outputs), &batch.output_offsets)
         } else {

@@ -1,5 +1,6 @@
-//! `config.json` of an encoder, read into what the forward pass needs.
+//! `config.json` of a model, read into what the forward pass needs.
 
+use super::rope::Rope;
 use crate::TuneError;
 use crate::kernels::activation::Activation;
 use serde_json::{Map, Value};
@@ -14,6 +15,14 @@ pub enum ModelType {
     Roberta,
     /// DistilBERT (Sanh et al. 2019).
     DistilBert,
+    /// Llama (Touvron et al. 2023), 1 to 3.
+    Llama,
+    /// Mistral (Jiang et al. 2023).
+    Mistral,
+    /// Qwen2 and Qwen2.5 (Yang et al. 2024).
+    Qwen2,
+    /// Qwen3 (Yang et al. 2025).
+    Qwen3,
 }
 
 impl ModelType {
@@ -23,7 +32,16 @@ impl ModelType {
         match self {
             ModelType::Bert | ModelType::Roberta => &["query", "value"],
             ModelType::DistilBert => &["q_lin", "v_lin"],
+            _ => &["q_proj", "v_proj"],
         }
+    }
+
+    /// Whether it reads left to right.
+    pub fn is_decoder(self) -> bool {
+        !matches!(
+            self,
+            ModelType::Bert | ModelType::Roberta | ModelType::DistilBert
+        )
     }
 }
 
@@ -49,7 +67,32 @@ impl Dropout {
     }
 }
 
-/// Sizes and rates of an encoder, whatever its architecture calls them.
+/// What decoders have beside the fields of encoders.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoder {
+    /// Heads of the keys and values, a divisor of those of the queries.
+    pub kv_heads: usize,
+    /// Columns of a head, an even number.
+    pub head_dim: usize,
+    /// Rotary position embeddings.
+    pub rope: Rope,
+    /// Whether queries, keys and values have biases.
+    pub qkv_bias: bool,
+    /// Whether the attention's output has.
+    pub output_bias: bool,
+    /// Whether the feed-forward layers have.
+    pub mlp_bias: bool,
+    /// Whether the heads of queries and keys are normalised.
+    pub head_norms: bool,
+    /// How many keys a query sees at most in the sliding blocks.
+    pub window: Option<usize>,
+    /// Which blocks slide.
+    pub sliding: Vec<bool>,
+    /// Whether the table of words gives the logits too.
+    pub tied: bool,
+}
+
+/// Sizes and rates of a model, whatever its architecture calls them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Which architecture.
@@ -78,6 +121,8 @@ pub struct Config {
     pub initializer_range: f32,
     /// The padding token; RoBERTa counts positions from it.
     pub pad_token_id: usize,
+    /// What a decoder has beside this.
+    pub decoder: Option<Decoder>,
     /// `config.json` as it was.
     pub raw: Map<String, Value>,
 }
@@ -162,6 +207,131 @@ impl Fields<'_> {
     }
 }
 
+impl Fields<'_> {
+    fn flag(&self, name: &str, default: bool) -> Result<bool, TuneError> {
+        match self.raw.get(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.error(format!("`{name}` is {other}, not true or false"))),
+        }
+    }
+
+    /// A configuration of the Llama family.
+    fn decoder(&self, model_type: ModelType) -> Result<Config, TuneError> {
+        let hidden_size = self.positive("hidden_size", None)?;
+        let num_heads = self.positive("num_attention_heads", None)?;
+        let num_layers = self.layers("num_hidden_layers")?;
+        let kv_heads = self.positive("num_key_value_heads", Some(num_heads))?;
+        if !num_heads.is_multiple_of(kv_heads) {
+            return Err(self.error(format!(
+                "{kv_heads} heads of keys and values do not divide {num_heads} attention heads"
+            )));
+        }
+        // Qwen3 has a default of its own, the others divide the hidden size.
+        let head_dim = match (model_type, self.raw.get("head_dim")) {
+            (_, Some(Value::Number(_))) => self.positive("head_dim", None)?,
+            (ModelType::Qwen3, _) => 128,
+            _ if hidden_size.is_multiple_of(num_heads) => hidden_size / num_heads,
+            _ => {
+                return Err(self.error(format!(
+                    "{num_heads} attention heads do not divide the hidden size {hidden_size}"
+                )));
+            }
+        };
+        if head_dim % 2 != 0 {
+            return Err(self.error(format!("heads of {head_dim} columns cannot be rotated")));
+        }
+        if self.raw.contains_key("quantization_config") {
+            return Err(
+                self.error("the weights are quantised; take the model's original weights".into())
+            );
+        }
+        let bias = self.flag("attention_bias", false)?;
+        let (qkv_bias, output_bias) = match model_type {
+            ModelType::Qwen2 => (true, false),
+            _ => (bias, bias),
+        };
+        let (window, sliding) = self.sliding(model_type, num_layers)?;
+        let theta = if model_type == ModelType::Qwen3 {
+            1e6
+        } else {
+            1e4
+        };
+        let rope = Rope::read(self.raw, head_dim, theta).map_err(|reason| self.error(reason))?;
+        let attention = self.rate("attention_dropout", 0.0)?;
+        let activation = match self.raw.get("hidden_act") {
+            None | Some(Value::Null) => Activation::Silu,
+            Some(_) => self.activation("hidden_act")?,
+        };
+        Ok(Config {
+            model_type,
+            vocab_size: self.positive("vocab_size", None)?,
+            hidden_size,
+            num_layers,
+            num_heads,
+            intermediate_size: self.positive("intermediate_size", None)?,
+            activation,
+            max_positions: self.positive("max_position_embeddings", Some(2048))?,
+            type_vocab_size: 0,
+            layer_norm_eps: self.float("rms_norm_eps", 1e-6)?,
+            dropout: Dropout {
+                hidden: 0.0,
+                attention,
+                classifier: 0.0,
+            },
+            initializer_range: self.float("initializer_range", 0.02)?,
+            // A list or nothing at all in some configurations; only RoBERTa reads it.
+            pad_token_id: self.size("pad_token_id", Some(0)).unwrap_or(0),
+            decoder: Some(Decoder {
+                kv_heads,
+                head_dim,
+                rope,
+                qkv_bias,
+                output_bias,
+                mlp_bias: self.flag("mlp_bias", false)?,
+                head_norms: model_type == ModelType::Qwen3,
+                window,
+                sliding,
+                tied: self.flag("tie_word_embeddings", false)?,
+            }),
+            raw: Map::new(),
+        })
+    }
+
+    /// The window of the sliding blocks, and which these are.
+    fn sliding(
+        &self,
+        model_type: ModelType,
+        layers: usize,
+    ) -> Result<(Option<usize>, Vec<bool>), TuneError> {
+        let is_qwen = matches!(model_type, ModelType::Qwen2 | ModelType::Qwen3);
+        let none = (None, vec![false; layers]);
+        if is_qwen && !self.flag("use_sliding_window", false)? {
+            return Ok(none);
+        }
+        let window = match (model_type, self.raw.get("sliding_window")) {
+            (ModelType::Llama, _) | (_, Some(Value::Null)) => return Ok(none),
+            _ => self.positive("sliding_window", Some(4096))?,
+        };
+        let sliding = match self.raw.get("layer_types").and_then(Value::as_array) {
+            Some(types) if is_qwen => types
+                .iter()
+                .map(|kind| match kind.as_str() {
+                    Some("full_attention") => Ok(false),
+                    Some("sliding_attention") => Ok(true),
+                    _ => Err(self.error(format!("attention of type {kind} is not supported"))),
+                })
+                .collect::<Result<Vec<bool>, TuneError>>()?,
+            _ if is_qwen => {
+                let first = self.size("max_window_layers", Some(28))?;
+                (0..layers).map(|i| i >= first).collect()
+            }
+            _ => vec![true; layers],
+        };
+        Ok((Some(window), sliding))
+    }
+}
+
 impl Config {
     /// Reads `config.json` in `dir`.
     ///
@@ -192,6 +362,10 @@ impl Config {
             Some("bert") => ModelType::Bert,
             Some("roberta" | "xlm-roberta" | "camembert") => ModelType::Roberta,
             Some("distilbert") => ModelType::DistilBert,
+            Some("llama") => ModelType::Llama,
+            Some("mistral") => ModelType::Mistral,
+            Some("qwen2") => ModelType::Qwen2,
+            Some("qwen3") => ModelType::Qwen3,
             other => {
                 return Err(TuneError::Architecture {
                     path: path.into(),
@@ -206,7 +380,9 @@ impl Config {
         if raw.get("is_decoder").and_then(Value::as_bool) == Some(true) {
             return Err(fields.error("`is_decoder` is true; only encoders are supported".into()));
         }
-        let config = if model_type == ModelType::DistilBert {
+        let config = if model_type.is_decoder() {
+            fields.decoder(model_type)?
+        } else if model_type == ModelType::DistilBert {
             Config {
                 model_type,
                 vocab_size: fields.positive("vocab_size", None)?,
@@ -225,6 +401,7 @@ impl Config {
                 },
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(0))?,
+                decoder: None,
                 raw: Map::new(),
             }
         } else {
@@ -248,10 +425,11 @@ impl Config {
                 },
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(pad))?,
+                decoder: None,
                 raw: Map::new(),
             }
         };
-        if config.hidden_size % config.num_heads != 0 {
+        if config.decoder.is_none() && config.hidden_size % config.num_heads != 0 {
             return Err(fields.error(format!(
                 "{} attention heads do not divide the hidden size {}",
                 config.num_heads, config.hidden_size
@@ -268,7 +446,7 @@ impl Config {
     pub fn first_position(&self) -> usize {
         match self.model_type {
             ModelType::Roberta => self.pad_token_id.saturating_add(1),
-            ModelType::Bert | ModelType::DistilBert => 0,
+            _ => 0,
         }
     }
 

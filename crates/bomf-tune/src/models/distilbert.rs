@@ -1,9 +1,9 @@
 //! DistilBERT (Sanh et al. 2019): BERT without segments and pooler; as
 //! `transformers/models/distilbert/modeling_distilbert.py` computes it.
 
-use super::Architecture;
 use super::block::{Block, BlockNames};
 use super::config::Config;
+use super::{Architecture, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
@@ -73,8 +73,12 @@ impl Architecture for DistilBert {
         tape.dropout(&normed, c.dropout.hidden)
     }
 
-    fn blocks(&self) -> &[Block] {
-        &self.blocks
+    fn num_blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn block(&self, i: usize) -> &dyn Layer {
+        &self.blocks[i]
     }
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {

@@ -69,8 +69,12 @@ impl<'a> Names<'a> {
             super::ModelType::Bert => "bert.",
             super::ModelType::Roberta => "roberta.",
             super::ModelType::DistilBert => "distilbert.",
+            _ => "model.",
         };
-        let anchor = "embeddings.word_embeddings.weight";
+        let anchor = match config.decoder {
+            None => "embeddings.word_embeddings.weight",
+            Some(_) => "embed_tokens.weight",
+        };
         let theirs = checkpoint
             .names()
             .find_map(|name| name.strip_suffix(anchor))
@@ -285,10 +289,15 @@ impl Network {
             super::ModelType::Bert => "Bert",
             super::ModelType::Roberta => "Roberta",
             super::ModelType::DistilBert => "DistilBert",
+            super::ModelType::Llama => "Llama",
+            super::ModelType::Mistral => "Mistral",
+            super::ModelType::Qwen2 => "Qwen2",
+            super::ModelType::Qwen3 => "Qwen3",
         };
         let kind = match self.head() {
             Head::Classifier { .. } => "ForSequenceClassification",
             Head::MaskedLm => "ForMaskedLM",
+            Head::CausalLm => "ForCausalLM",
         };
         // XLM-RoBERTa and CamemBERT keep the class that their own type names.
         let family = match raw.get("model_type").and_then(Value::as_str) {

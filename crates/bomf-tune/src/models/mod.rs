@@ -4,19 +4,21 @@
 mod bert;
 mod block;
 mod config;
+mod decoder;
 mod distilbert;
 mod folder;
 mod roberta;
+mod rope;
 
-pub use config::{Config, Dropout, ModelType};
+pub use config::{Config, Decoder, Dropout, ModelType};
 pub use folder::{LabelNames, LoadReport, Model};
+pub use rope::Rope;
 
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::lora::{Adapters, LoraOptions, Shared};
-use crate::params::Layout;
+use crate::params::{Layout, Param};
 use crate::tape::{Tape, Var};
-use block::Block;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ pub enum Head {
     },
     /// One number a token of the vocabulary, for pre-training.
     MaskedLm,
+    /// One number a token of the vocabulary, for the token that comes next.
+    CausalLm,
 }
 
 /// The forward pass of an architecture, in parts, so that the lower ones can be
@@ -37,10 +41,26 @@ pub enum Head {
 trait Architecture: std::fmt::Debug + Send + Sync {
     /// Embeddings, `[tokens, hidden]`.
     fn embed(&self, tape: &mut Tape, batch: &Batch, config: &Config) -> Var;
-    /// The blocks, from the bottom.
-    fn blocks(&self) -> &[Block];
+    /// How many blocks there are.
+    fn num_blocks(&self) -> usize;
+    /// Block `i` from the bottom.
+    fn block(&self, i: usize) -> &dyn Layer;
     /// The head on the last block's outputs: `[outputs, hidden]` to logits.
     fn head(&self, tape: &mut Tape, x: &Var, config: &Config) -> Var;
+    /// The matrix `[vocabulary, hidden]` that makes logits of what the head of a language
+    /// model gives.
+    fn vocabulary(&self) -> Option<Param> {
+        None
+    }
+}
+
+/// One block.
+trait Layer {
+    /// Where its parameters begin in the flat array.
+    fn first(&self) -> usize;
+    /// The block on `x` `[tokens, hidden]`; the `last` one only where the batch asks for
+    /// outputs, `[outputs, hidden]`: nothing else of it is ever used.
+    fn forward(&self, tape: &mut Tape, x: &Var, batch: &Batch, last: bool, c: &Config) -> Var;
 }
 
 /// A model without its parameters: they are handed to each [`Tape`], so that many
@@ -84,18 +104,34 @@ impl Network {
 
     fn declare(config: Config, head: Head, mut layout: Layout) -> Result<Self, TuneError> {
         let architecture: Box<dyn Architecture> = match (config.model_type, head) {
-            (ModelType::Bert, _) => Box::new(bert::Bert::declare(&mut layout, &config, head)?),
+            (ModelType::Bert, Head::Classifier { .. } | Head::MaskedLm) => {
+                Box::new(bert::Bert::declare(&mut layout, &config, head)?)
+            }
             (ModelType::Roberta, Head::Classifier { outputs }) => {
                 Box::new(roberta::Roberta::declare(&mut layout, &config, outputs)?)
             }
             (ModelType::DistilBert, Head::Classifier { outputs }) => Box::new(
                 distilbert::DistilBert::declare(&mut layout, &config, outputs)?,
             ),
+            (kind, Head::Classifier { .. } | Head::CausalLm) if kind.is_decoder() => {
+                let Some(decoder) = &config.decoder else {
+                    return Err(wrong_head("the configuration of a decoder is incomplete"));
+                };
+                Box::new(decoder::DecoderModel::declare(
+                    &mut layout,
+                    &config,
+                    decoder,
+                    head,
+                )?)
+            }
+            (_, Head::CausalLm | Head::Classifier { .. }) => {
+                return Err(wrong_head(
+                    "an encoder is no causal language model; take a model of type llama, mistral, \
+                     qwen2 or qwen3",
+                ));
+            }
             (_, Head::MaskedLm) => {
-                return Err(TuneError::Config {
-                    path: Path::new("config.json").into(),
-                    reason: "masked-language-model training knows only BERT".into(),
-                });
+                return Err(wrong_head("masked-language-model training knows only BERT"));
             }
         };
         Ok(Network {
@@ -136,15 +172,23 @@ impl Network {
     pub fn head_modules(&self) -> &'static [&'static str] {
         match (self.config.model_type, self.head) {
             (_, Head::MaskedLm) => &["cls"],
+            (_, Head::CausalLm) => &[],
             (ModelType::Bert, _) => &["pooler", "classifier"],
             (ModelType::Roberta, _) => &["classifier"],
             (ModelType::DistilBert, _) => &["pre_classifier", "classifier"],
+            _ => &["score"],
         }
     }
 
     /// Number of blocks.
     pub fn num_layers(&self) -> usize {
-        self.architecture.blocks().len()
+        self.architecture.num_blocks()
+    }
+
+    /// The matrix `[vocabulary, hidden]` that makes logits of what a causal language model
+    /// gives; `None` for other heads.
+    pub fn vocabulary(&self) -> Option<Param> {
+        self.architecture.vocabulary()
     }
 
     /// The first parameter to train where the embeddings and the lower `frozen`
@@ -153,19 +197,16 @@ impl Network {
     /// # Errors
     /// [`TuneError::Freeze`] where there are not so many blocks.
     pub fn first_trainable(&self, frozen: usize) -> Result<usize, TuneError> {
-        let blocks = self.architecture.blocks();
+        let layers = self.num_layers();
         // Below adapters nothing is trained; those of frozen blocks rest too.
         let first = |place| match &self.adapters {
             Some(adapters) => adapters.first_from(place),
             None => place,
         };
-        match (frozen, blocks.get(frozen)) {
-            (0, _) => Ok(first(0)),
-            (_, Some(block)) => Ok(first(block.first)),
-            (_, None) => Err(TuneError::Freeze {
-                frozen,
-                layers: blocks.len(),
-            }),
+        match frozen {
+            0 => Ok(first(0)),
+            _ if frozen < layers => Ok(first(self.architecture.block(frozen).first())),
+            _ => Err(TuneError::Freeze { frozen, layers }),
         }
     }
 
@@ -177,14 +218,15 @@ impl Network {
         self.run_blocks(tape, embedded, batch, 0..upto)
     }
 
-    /// Logits `[outputs, classes]` from the hidden states above the lower `from` blocks.
+    /// Logits `[outputs, classes]`, or what [`vocabulary`](Self::vocabulary) makes logits
+    /// of, from the hidden states above the lower `from` blocks.
     pub fn upper(&self, tape: &mut Tape, hidden: Var, batch: &Batch, from: usize) -> Var {
         tape.adapt(&self.adapters);
         let top = self.run_blocks(tape, hidden, batch, from..self.num_layers());
         self.architecture.head(tape, &top, &self.config)
     }
 
-    /// Logits `[outputs, classes]`.
+    /// As [`upper`](Self::upper), from the tokens.
     pub fn forward(&self, tape: &mut Tape, batch: &Batch) -> Var {
         let embedded = self.architecture.embed(tape, batch, &self.config);
         self.upper(tape, embedded, batch, 0)
@@ -199,8 +241,18 @@ impl Network {
     ) -> Var {
         for i in blocks {
             let last = i + 1 == self.num_layers();
-            x = self.architecture.blocks()[i].forward(tape, &x, batch, last, &self.config);
+            x = self
+                .architecture
+                .block(i)
+                .forward(tape, &x, batch, last, &self.config);
         }
         x
+    }
+}
+
+fn wrong_head(reason: &str) -> TuneError {
+    TuneError::Config {
+        path: Path::new("config.json").into(),
+        reason: reason.into(),
     }
 }

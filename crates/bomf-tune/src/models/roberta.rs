@@ -2,10 +2,10 @@
 //! padding token, and a classification head of its own; as
 //! `transformers/models/roberta/modeling_roberta.py` computes it.
 
-use super::Architecture;
 use super::bert::{Embeddings, blocks};
 use super::block::Block;
 use super::config::Config;
+use super::{Architecture, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
@@ -51,8 +51,12 @@ impl Architecture for Roberta {
         self.embeddings.forward(tape, batch, c)
     }
 
-    fn blocks(&self) -> &[Block] {
-        &self.blocks
+    fn num_blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn block(&self, i: usize) -> &dyn Layer {
+        &self.blocks[i]
     }
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {

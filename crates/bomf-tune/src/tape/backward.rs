@@ -1,12 +1,21 @@
 //! The losses, and the walk back over the tape.
 
-use super::{Buffer, Factors, Op, Tape, Var};
+use super::{Buffer, CausalRows, Factors, Input, Op, Tape, Var};
 use crate::kernels::attention::Segments;
 use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into};
 use crate::kernels::{
-    activation, attention, cross_entropy, dropout, embedding, layer_norm, linear,
+    activation, attention, cross_entropy, dropout, embedding, layer_norm, linear, rms_norm, rope,
 };
+use crate::params::Param;
+
+/// Numbers of a part of a language model's logits: 4 MiB.
+const VOCABULARY_PART: usize = 1 << 20;
+
+/// Rows of logits with so many entries that are computed at a time.
+pub(crate) fn vocabulary_rows(entries: usize) -> usize {
+    (VOCABULARY_PART / entries.max(1)).max(16)
+}
 
 impl Tape<'_> {
     /// Sum of the cross-entropies of `logits` `[rows, classes]` with `labels`
@@ -23,6 +32,50 @@ impl Tape<'_> {
         self.loss(predictions, |d| {
             cross_entropy::squared_error(d, targets, scale)
         })
+    }
+
+    /// Sum of the cross-entropies of `x Wᵀ` `[rows, entries]` with `labels` `[rows]`, as
+    /// [`cross_entropy`](Tape::cross_entropy), with the logits of a few rows in memory at
+    /// a time: for a language model they would be its largest matrix by far.
+    ///
+    /// It must be the last thing that the tape does before [`backward`](Tape::backward).
+    pub fn vocabulary_loss(&mut self, x: &Var, weight: Param, labels: &[u32], scale: f32) -> f64 {
+        let (hidden, entries) = (weight.cols, weight.rows);
+        let mut d_x = self.pool.take(x.len());
+        let params = weight.of(self.params);
+        let mut sum = 0.0;
+        let rows = vocabulary_rows(entries);
+        let parts = x.chunks(rows * hidden).zip(d_x.chunks_mut(rows * hidden));
+        for ((x, d_x), labels) in parts.zip(labels.chunks(rows)) {
+            let n = labels.len();
+            let mut d = self.pool.take(n * entries);
+            gemm::a_bt(&mut d, Into::Replace, x, params, (n, entries, hidden));
+            sum += cross_entropy::forward_backward(&mut d, labels, scale);
+            if let Some(gradients) = self.gradients.as_mut()
+                && let Some(d_weight) = gradients.of(weight)
+            {
+                gemm::at_b(d_weight, Into::Add, &d, x, (entries, hidden, n));
+            }
+            gemm::a_b(d_x, Into::Replace, &d, params, (n, hidden, entries));
+        }
+        self.give(x, d_x);
+        sum
+    }
+
+    /// The log-probability and the lead of each label among `x Wᵀ`, `[rows, 2]`
+    /// ([`cross_entropy::scores`]), a few rows at a time.
+    pub fn vocabulary_scores(&self, x: &Var, weight: Param, labels: &[u32]) -> Vec<f32> {
+        let (hidden, entries) = (weight.cols, weight.rows);
+        let params = weight.of(self.params);
+        let rows = vocabulary_rows(entries);
+        let mut scores = Vec::with_capacity(2 * labels.len());
+        for (x, labels) in x.chunks(rows * hidden).zip(labels.chunks(rows)) {
+            let n = labels.len();
+            let mut logits = self.pool.take(n * entries);
+            gemm::a_bt(&mut logits, Into::Replace, x, params, (n, entries, hidden));
+            scores.extend(cross_entropy::scores(&logits, labels));
+        }
+        scores
     }
 
     fn loss(&mut self, output: &Var, loss: impl FnOnce(&mut [f32]) -> f64) -> f64 {
@@ -90,38 +143,61 @@ impl Tape<'_> {
             }
             Op::Linear {
                 x,
-                activation,
+                input,
                 weight,
                 bias,
             } => {
                 let (rows, out, inp) = (x.rows(), weight.rows, weight.cols);
-                if let Some(d_bias) = self.gradient(bias) {
+                if let Some(d_bias) = bias.and_then(|bias| self.gradient(bias)) {
                     linear::add_column_sums(d_bias, &d);
                 }
                 if self.trains(weight) {
-                    let activated = activation.map(|activation| {
-                        let mut activated = self.pool.take(x.len());
-                        activation::forward(&mut activated, &x, activation);
-                        activated
-                    });
-                    let input = activated.as_deref().unwrap_or(&x);
+                    let transformed = self.transformed(&x, input);
+                    let input = transformed.as_deref().unwrap_or(&x);
                     if let Some(d_weight) = self.gradient(weight) {
                         gemm::at_b(d_weight, Into::Add, &d, input, (out, inp, rows));
                     }
                 }
                 if x.0.grad.is_some() {
-                    let mut d_x = self.pool.take(x.len());
+                    let mut d_x = self.pool.take(rows * inp);
                     let weight = weight.of(self.params);
                     gemm::a_b(&mut d_x, Into::Replace, &d, weight, (rows, inp, out));
-                    if let Some(activation) = activation {
-                        activation::backward(&mut d_x, &x, activation);
-                    }
-                    self.give(&x, d_x);
+                    self.activation_back(&x, input, d_x);
                 }
             }
-            Op::Activation { x, activation } => {
-                activation::backward(&mut d, &x, activation);
+            Op::Activation { x, input } => self.activation_back(&x, input, d),
+            Op::RmsNorm {
+                x,
+                inv,
+                gamma,
+                groups,
+            } => {
+                let scale = gamma.of(self.params);
+                rms_norm::backward(&mut d, &x, &inv, scale, groups, self.gradient(gamma));
                 self.give(&x, d);
+            }
+            Op::Rope {
+                base,
+                rotation,
+                shape,
+            } => {
+                rope::rotate(&mut d, &rotation, shape, true);
+                self.give_slot(base, d);
+            }
+            Op::Add {
+                base,
+                residual,
+                mask,
+            } => {
+                if residual.0.grad.is_some() {
+                    let mut copy = self.pool.take(d.len());
+                    copy.copy_from_slice(&d);
+                    self.give(&residual, copy);
+                }
+                if let Some(mask) = mask {
+                    dropout::apply(&mut d, mask);
+                }
+                self.give_slot(base, d);
             }
             Op::Dropout { x, mask } => {
                 dropout::apply(&mut d, mask);
@@ -134,12 +210,14 @@ impl Tape<'_> {
                 q_offsets,
                 k_offsets,
                 heads,
+                causal,
             } => {
                 let mut d_q = self.pool.take(q.len());
                 let mut d_kv = self.pool.take(kv.len());
                 let segments = Segments {
                     q: &q_offsets,
                     k: &k_offsets,
+                    causal: causal.as_ref().map(CausalRows::view),
                 };
                 attention::backward((&mut d_q, &mut d_kv), &d, (&q, &kv, &lse), segments, heads);
                 self.give(&q, d_q);
@@ -163,6 +241,22 @@ impl Tape<'_> {
                     d_x[row as usize * cols..][..cols].copy_from_slice(d);
                 }
                 self.give(&x, d_x);
+            }
+        }
+    }
+
+    /// Hands on the gradient `d` of `f(x)` or `f(g) u`.
+    fn activation_back(&mut self, x: &Var, input: Input, mut d: Buffer) {
+        match input {
+            Input::Plain => self.give(x, d),
+            Input::Activated(activation) => {
+                activation::backward(&mut d, x, activation);
+                self.give(x, d);
+            }
+            Input::Gated(activation) => {
+                let mut d_x = self.pool.take(x.len());
+                activation::gated_backward(&mut d_x, &d, x, activation, x.cols() / 2);
+                self.give(x, d_x);
             }
         }
     }

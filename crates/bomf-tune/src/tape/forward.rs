@@ -1,12 +1,14 @@
 //! The operations, as models call them.
 
 use super::pool::Buffer;
-use super::{Factors, Op, Tape, Value, Var};
+use super::{CausalRows, Factors, Input, Op, Tape, Value, Var};
 use crate::kernels::activation::{self, Activation};
-use crate::kernels::attention::{self, Heads, Segments};
+use crate::kernels::attention::{self, Causal, Heads, Segments};
 use crate::kernels::dropout::Mask;
-use crate::kernels::gemm::{self, Into};
-use crate::kernels::{dropout, embedding, layer_norm, linear};
+use crate::kernels::gemm::{self, Into as Replace};
+use crate::kernels::rms_norm::Groups;
+use crate::kernels::rope::Rotation;
+use crate::kernels::{dropout, embedding, layer_norm, linear, rms_norm, rope};
 use crate::lora::Adapters;
 use crate::params::Param;
 use std::rc::Rc;
@@ -89,8 +91,20 @@ impl Tape<'_> {
     }
 
     /// `x Wᵀ + b`; `weight` is `[out, in]`.
-    pub fn linear(&mut self, x: &Var, weight: Param, bias: Param) -> Var {
-        self.activated_linear(x, None, weight, bias)
+    pub fn linear(&mut self, x: &Var, weight: Param, bias: impl Into<Option<Param>>) -> Var {
+        self.any_linear(x, Input::Plain, weight, bias.into())
+    }
+
+    /// `(f(g) u) Wᵀ + b` where `x` is `[g, u]`: the second half of a gated feed-forward
+    /// block (Shazeer 2020). `f(g) u` is not kept.
+    pub fn gated_linear(
+        &mut self,
+        x: &Var,
+        activation: Activation,
+        weight: Param,
+        bias: Option<Param>,
+    ) -> Var {
+        self.any_linear(x, Input::Gated(activation), weight, bias)
     }
 
     /// `f(x) Wᵀ + b`: the second half of a feed-forward block. `f(x)` is not kept.
@@ -99,28 +113,35 @@ impl Tape<'_> {
         x: &Var,
         activation: Option<Activation>,
         weight: Param,
-        bias: Param,
+        bias: impl Into<Option<Param>>,
     ) -> Var {
+        let input = activation.map_or(Input::Plain, Input::Activated);
+        self.any_linear(x, input, weight, bias.into())
+    }
+
+    fn any_linear(&mut self, x: &Var, input: Input, weight: Param, bias: Option<Param>) -> Var {
         if let Some(adapters) = self.adapters.clone()
             && !adapters.within(weight).is_empty()
         {
-            return self.adapted_linear(x, activation, weight, bias, &adapters);
+            return self.adapted_linear(x, input, weight, bias, &adapters);
         }
-        self.plain_linear(x, activation, weight, bias)
+        self.plain_linear(x, input, weight, bias)
     }
 
     fn adapted_linear(
         &mut self,
         x: &Var,
-        activation: Option<Activation>,
+        input: Input,
         weight: Param,
-        bias: Param,
+        bias: Option<Param>,
         adapters: &Adapters,
     ) -> Var {
         // The adapter's input is the activated one, which is then kept.
-        let activated = activation.map(|activation| self.activation(x, activation));
-        let x = activated.as_ref().unwrap_or(x);
-        let mut y = self.plain_linear(x, None, weight, bias);
+        let x = match input {
+            Input::Plain => x.clone(),
+            _ => self.activated(x, input),
+        };
+        let mut y = self.plain_linear(&x, Input::Plain, weight, bias);
         let options = adapters.options();
         for adapter in adapters.within(weight) {
             let factors = Factors {
@@ -129,7 +150,7 @@ impl Tape<'_> {
                 scale: options.scale() as f32,
                 first_column: (adapter.weight.offset - weight.offset) / weight.cols,
             };
-            y = self.low_rank(y, x, options.dropout as f32, factors);
+            y = self.low_rank(y, &x, options.dropout as f32, factors);
         }
         y
     }
@@ -137,21 +158,14 @@ impl Tape<'_> {
     /// `y + s (dropout(x) Aᵀ) Bᵀ` on some columns, in the place of `y`.
     fn low_rank(&mut self, y: Var, x: &Var, p: f32, factors: Factors) -> Var {
         let (rows, cols, base) = (y.rows(), y.cols(), y.0.grad);
-        let mut data = match Rc::try_unwrap(y.0) {
-            Ok(value) => value.data,
-            Err(shared) => {
-                let mut copy = self.pool.take(rows * cols);
-                copy.copy_from_slice(&shared.data);
-                copy
-            }
-        };
+        let mut data = self.data_of(y);
         let (a, b) = (factors.a, factors.b);
         let mask = self.mask(p);
         let mut low = self.pool.take(rows * a.rows);
         let dropped = self.dropped(x, mask);
         let input = dropped.as_deref().unwrap_or(x);
         let sizes = (rows, a.rows, a.cols);
-        gemm::a_bt(&mut low, Into::Replace, input, a.of(self.params), sizes);
+        gemm::a_bt(&mut low, Replace::Replace, input, a.of(self.params), sizes);
         let columns = gemm::Columns {
             first: factors.first_column,
             width: cols,
@@ -170,6 +184,108 @@ impl Tape<'_> {
         })
     }
 
+    /// The numbers of `x` to be changed: its own where nothing else needs them.
+    fn data_of(&self, x: Var) -> Buffer {
+        match Rc::try_unwrap(x.0) {
+            Ok(value) => value.data,
+            Err(shared) => {
+                let mut copy = self.pool.take(shared.data.len());
+                copy.copy_from_slice(&shared.data);
+                copy
+            }
+        }
+    }
+
+    /// Root-mean-square norm of the first `cols` columns of `x`, in groups as long as
+    /// `gamma`; the other columns as they are.
+    ///
+    /// # Panics
+    /// If `gamma` does not divide `cols`, or there are fewer columns.
+    pub fn rms_norm(&mut self, x: &Var, cols: usize, gamma: Param, eps: f32) -> Var {
+        assert!(cols.is_multiple_of(gamma.len()) && cols <= x.cols());
+        let groups = Groups {
+            cols,
+            width: x.cols(),
+        };
+        let scale = gamma.of(self.params);
+        let mut y = self.pool.take(x.len());
+        let mut inv = self.pool.take(x.rows() * groups.count(scale));
+        rms_norm::forward(&mut y, &mut inv, x, scale, eps, groups);
+        let wanted = self.trains(gamma) || x.0.grad.is_some();
+        let x = x.clone();
+        self.push((x.rows(), x.cols()), y, wanted, || Op::RmsNorm {
+            x,
+            inv,
+            gamma,
+            groups,
+        })
+    }
+
+    /// The heads in the first `cols` columns of `x` turned by their positions.
+    pub fn rope(&mut self, x: Var, cols: usize, rotation: &Rc<Rotation>) -> Var {
+        let (rows, width, base) = (x.rows(), x.cols(), x.0.grad);
+        let mut data = self.data_of(x);
+        let shape = (cols, width);
+        rope::rotate(&mut data, rotation, shape, false);
+        self.push((rows, width), data, base.is_some(), || Op::Rope {
+            base,
+            rotation: rotation.clone(),
+            shape,
+        })
+    }
+
+    /// `dropout(x) + residual`
+    pub fn add(&mut self, x: Var, residual: &Var, p: f32) -> Var {
+        let (rows, cols, base) = (x.rows(), x.cols(), x.0.grad);
+        let mask = self.mask(p);
+        let mut data = self.data_of(x);
+        if let Some(mask) = mask {
+            dropout::apply(&mut data, mask);
+        }
+        linear::add(&mut data, residual);
+        let wanted = base.is_some() || residual.0.grad.is_some();
+        let residual = residual.clone();
+        self.push((rows, cols), data, wanted, || Op::Add {
+            base,
+            residual,
+            mask,
+        })
+    }
+
+    /// What a linear layer with so many inputs is given in the place of `x`; `None` for
+    /// `x` itself.
+    pub(super) fn transformed(&self, x: &Var, input: Input) -> Option<Buffer> {
+        match input {
+            Input::Plain => None,
+            Input::Activated(activation) => {
+                let mut y = self.pool.take(x.len());
+                activation::forward(&mut y, x, activation);
+                Some(y)
+            }
+            Input::Gated(activation) => {
+                let mut y = self.pool.take(x.len() / 2);
+                activation::gated_forward(&mut y, x, activation, x.cols() / 2);
+                Some(y)
+            }
+        }
+    }
+
+    /// `f(x)` or `f(g) u` on the tape.
+    fn activated(&mut self, x: &Var, input: Input) -> Var {
+        let Some(y) = self.transformed(x, input) else {
+            return x.clone();
+        };
+        let x = x.clone();
+        let cols = match input {
+            Input::Gated(_) => x.cols() / 2,
+            _ => x.cols(),
+        };
+        self.push((x.rows(), cols), y, x.0.grad.is_some(), || Op::Activation {
+            x,
+            input,
+        })
+    }
+
     /// `x` with what `mask` drops; `None` where it drops nothing.
     pub(super) fn dropped(&self, x: &Var, mask: Option<Mask>) -> Option<Buffer> {
         let mask = mask?;
@@ -179,33 +295,26 @@ impl Tape<'_> {
         Some(dropped)
     }
 
-    fn plain_linear(
-        &mut self,
-        x: &Var,
-        activation: Option<Activation>,
-        weight: Param,
-        bias: Param,
-    ) -> Var {
+    fn plain_linear(&mut self, x: &Var, input: Input, weight: Param, bias: Option<Param>) -> Var {
         let shape = (x.rows(), weight.rows);
         let mut y = self.pool.take(shape.0 * shape.1);
-        linear::fill_rows(&mut y, bias.of(self.params));
-        let product = |y: &mut [f32], x: &[f32]| {
-            let sizes = (shape.0, weight.rows, weight.cols);
-            gemm::a_bt(y, Into::Add, x, weight.of(self.params), sizes);
-        };
-        match activation {
-            None => product(&mut y, x),
-            Some(activation) => {
-                let mut activated = self.pool.take(x.len());
-                activation::forward(&mut activated, x, activation);
-                product(&mut y, &activated);
+        let into = match bias {
+            None => Replace::Replace,
+            Some(bias) => {
+                linear::fill_rows(&mut y, bias.of(self.params));
+                Replace::Add
             }
-        }
+        };
+        let transformed = self.transformed(x, input);
+        let sizes = (shape.0, weight.rows, weight.cols);
+        let operand = transformed.as_deref().unwrap_or(x);
+        gemm::a_bt(&mut y, into, operand, weight.of(self.params), sizes);
+        drop(transformed);
         let wanted = self.trains(weight) || x.0.grad.is_some();
         let x = x.clone();
         self.push(shape, y, wanted, || Op::Linear {
             x,
-            activation,
+            input,
             weight,
             bias,
         })
@@ -213,12 +322,7 @@ impl Tape<'_> {
 
     /// `f(x)`
     pub fn activation(&mut self, x: &Var, activation: Activation) -> Var {
-        let mut y = self.pool.take(x.len());
-        activation::forward(&mut y, x, activation);
-        let x = x.clone();
-        self.push((x.rows(), x.cols()), y, x.0.grad.is_some(), || {
-            Op::Activation { x, activation }
-        })
+        self.activated(x, Input::Activated(activation))
     }
 
     /// Zeros a share `p` of `x` and scales the rest by `1 / (1 - p)`; `x` itself
@@ -248,8 +352,23 @@ impl Tape<'_> {
         heads: usize,
         p: f32,
     ) -> Var {
+        self.causal_attention(q, kv, (q_offsets, k_offsets), (heads, heads), None, p)
+    }
+
+    /// As [`attention`](Tape::attention), with fewer heads of the keys and values,
+    /// `[k rows, 2 * kv_heads * d]`, and queries that may not see all of them.
+    pub fn causal_attention(
+        &mut self,
+        q: &Var,
+        kv: &Var,
+        (q_offsets, k_offsets): (&Rc<[usize]>, &Rc<[usize]>),
+        (heads, kv_heads): (usize, usize),
+        causal: Option<CausalRows>,
+        p: f32,
+    ) -> Var {
         let heads = Heads {
             count: heads,
+            kv_count: kv_heads,
             size: q.cols() / heads,
             dropout: self.mask(p),
         };
@@ -258,6 +377,7 @@ impl Tape<'_> {
         let segments = Segments {
             q: q_offsets,
             k: k_offsets,
+            causal: causal.as_ref().map(CausalRows::view),
         };
         attention::forward(&mut out, &mut lse, (q, kv), segments, heads);
         let wanted = q.0.grad.is_some() || kv.0.grad.is_some();
@@ -269,6 +389,7 @@ impl Tape<'_> {
             q_offsets: q_offsets.clone(),
             k_offsets: k_offsets.clone(),
             heads,
+            causal,
         })
     }
 
@@ -284,5 +405,14 @@ impl Tape<'_> {
             x,
             rows: rows.clone(),
         })
+    }
+}
+
+impl CausalRows {
+    pub(super) fn view(&self) -> Causal<'_> {
+        Causal {
+            positions: &self.positions,
+            window: self.window,
+        }
     }
 }

@@ -16,6 +16,8 @@ mod pool;
 
 use crate::kernels::activation::Activation;
 use crate::kernels::dropout::Mask;
+use crate::kernels::rms_norm::Groups;
+use crate::kernels::rope::Rotation;
 use crate::lora::Shared;
 use crate::params::Param;
 use pool::{Buffer, Pool};
@@ -72,13 +74,31 @@ enum Op {
     },
     Linear {
         x: Var,
-        activation: Option<Activation>,
+        input: Input,
         weight: Param,
-        bias: Param,
+        bias: Option<Param>,
     },
     Activation {
         x: Var,
-        activation: Activation,
+        input: Input,
+    },
+    RmsNorm {
+        x: Var,
+        inv: Buffer,
+        gamma: Param,
+        groups: Groups,
+    },
+    /// Heads turned in place of what had the slot `base`.
+    Rope {
+        base: Option<usize>,
+        rotation: Rc<Rotation>,
+        shape: (usize, usize),
+    },
+    /// `dropout(x) + residual`, in place of what had the slot `base`.
+    Add {
+        base: Option<usize>,
+        residual: Var,
+        mask: Option<Mask>,
     },
     Dropout {
         x: Var,
@@ -91,6 +111,7 @@ enum Op {
         q_offsets: Rc<[usize]>,
         k_offsets: Rc<[usize]>,
         heads: crate::kernels::attention::Heads,
+        causal: Option<CausalRows>,
     },
     /// An adapter's part, added in place to what had the slot `base`.
     LowRank {
@@ -105,6 +126,27 @@ enum Op {
         x: Var,
         rows: Rc<[u32]>,
     },
+}
+
+/// What is done to the input of a linear layer on the way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Input {
+    /// Nothing.
+    Plain,
+    /// `f(x)`
+    Activated(Activation),
+    /// `f(g) u`, where `x` is `[g, u]`.
+    Gated(Activation),
+}
+
+/// The queries of a decoder: what [`Causal`](crate::kernels::attention::Causal) says,
+/// owned.
+#[derive(Debug, Clone)]
+pub struct CausalRows {
+    /// The place of each query row in its sequence, from 0.
+    pub positions: Rc<[u32]>,
+    /// How many keys it sees at most, its own included, from 1.
+    pub window: usize,
 }
 
 /// An adapter's factors and the columns of the output to which they add.

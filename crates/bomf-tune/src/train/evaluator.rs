@@ -12,7 +12,8 @@ use std::ops::Range;
 const TOKENS: usize = 2048;
 
 /// The model's outputs on every sequence, `[sequences, outputs]` row-major; without
-/// dropout.
+/// dropout. A causal language model gives two numbers for each token to be predicted:
+/// the logarithm of its probability, and its logit's lead over the best of the others.
 ///
 /// `frozen` holds the hidden states of these sequences where lower layers are
 /// frozen, else [`FrozenStates::none`].
@@ -72,5 +73,14 @@ fn group_outputs(
     let batch = sequences.batch(&indices);
     let mut tape = Tape::inference(params, workspace);
     let logits = frozen.forward(network, &mut tape, sequences, &indices, &batch, workspace);
-    all.extend_from_slice(&logits);
+    let Some(vocabulary) = network.vocabulary() else {
+        all.extend_from_slice(&logits);
+        return;
+    };
+    let labels: Vec<u32> = indices
+        .iter()
+        .flat_map(|&i| sequences.targets(i))
+        .copied()
+        .collect();
+    all.extend(tape.vocabulary_scores(&logits, vocabulary, &labels));
 }

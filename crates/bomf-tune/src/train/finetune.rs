@@ -1,4 +1,4 @@
-//! The fine-tuning objective: labels from the outputs at each sequence's first token.
+//! The fine-tuning objective: labels from the outputs, or the tokens that come next.
 
 use super::{EncodedSplit, FrozenStates, Objective};
 use crate::TuneError;
@@ -8,7 +8,8 @@ use crate::tape::{Gradients, Tape, Workspace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// Cross-entropy on classes, squared error on values.
+/// Cross-entropy on classes and on tokens, squared error on values. The terms of the loss
+/// are examples, or tokens to be predicted.
 #[derive(Debug, Clone, Copy)]
 pub struct FineTuning<'a> {
     /// What is trained on.
@@ -41,7 +42,17 @@ impl Objective for FineTuning<'_> {
         let logits = self
             .frozen
             .forward(network, &mut tape, sequences, indices, &batch, workspace);
+        let mut terms = indices.len();
         let loss = match &self.split.labels {
+            Labels::Tokens(_) => {
+                let targets = indices.iter().flat_map(|&i| sequences.targets(i));
+                let labels: Vec<u32> = targets.copied().collect();
+                terms = labels.len();
+                match network.vocabulary() {
+                    Some(weight) => tape.vocabulary_loss(&logits, weight, &labels, 1.0),
+                    None => tape.cross_entropy(&logits, &labels, 1.0),
+                }
+            }
             Labels::Class(ids) => {
                 let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
                 tape.cross_entropy(&logits, &labels, 1.0)
@@ -53,6 +64,6 @@ impl Objective for FineTuning<'_> {
         };
         drop(logits);
         tape.backward();
-        (loss, indices.len())
+        (loss, terms)
     }
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use bomf_checkpoint::Checkpoint;
-use bomf_tune::batch::{Batch, Sequences};
+use bomf_tune::batch::{Batch, OutputsAt, Sequences};
 use bomf_tune::models::Model;
 use bomf_tune::optim::{AdamW, AdamWOptions, Schedule};
 use bomf_tune::tape::{Gradients, Tape, Workspace};
@@ -118,11 +118,62 @@ pub fn read_case(file: &Checkpoint, masked_lm: bool) -> Case {
     }
 }
 
+/// The padded batch of a decoder's golden file, without its padding: a classifier's, or a
+/// language model's, whose prompts have no labels.
+pub fn read_decoder_case(file: &Checkpoint) -> Case {
+    let [ids, mask, labels] = ["input_ids", "attention_mask", "labels"].map(|n| int64(file, n));
+    let width = file.tensor("input_ids").unwrap().shape()[1];
+    let is_lm = labels.len() == ids.len();
+    let mut sequences = Sequences::new(match is_lm {
+        true => OutputsAt::Targets,
+        false => OutputsAt::Last,
+    });
+    for row in 0..ids.len() / width {
+        let real: Vec<usize> = (row * width..(row + 1) * width)
+            .filter(|&i| mask[i] == 1)
+            .collect();
+        let words: Vec<u32> = real.iter().map(|&i| ids[i] as u32).collect();
+        match is_lm {
+            // A first token is nobody's target, labelled or not.
+            true => {
+                let targets = real[1..].iter().filter(|&&i| labels[i] >= 0).count();
+                sequences.push_completion(&words, targets);
+            }
+            false => sequences.push(&words, &vec![0; words.len()]),
+        }
+    }
+    let all: Vec<usize> = (0..sequences.len()).collect();
+    let classes: Vec<u32> = match is_lm {
+        true => all
+            .iter()
+            .flat_map(|&i| sequences.targets(i))
+            .copied()
+            .collect(),
+        false => labels.iter().map(|&l| l as u32).collect(),
+    };
+    Case {
+        batch: sequences.batch(&all),
+        count: classes.len() as f64,
+        target: Target::Classes(classes),
+    }
+}
+
 /// Logits and loss; adds to `gradients` those of the summed loss.
 pub fn forward_backward(model: &Model, case: &Case, gradients: &mut Gradients) -> (Vec<f32>, f64) {
     let workspace = Workspace::default();
     let mut tape = Tape::training(&model.params, gradients, None, &workspace);
     let logits = model.network.forward(&mut tape, &case.batch);
+    if let (Some(weight), Target::Classes(ids)) = (model.network.vocabulary(), &case.target) {
+        let values = {
+            let mut tape = Tape::inference(&model.params, &workspace);
+            let hidden = model.network.forward(&mut tape, &case.batch);
+            tape.linear(&hidden, weight, None).to_vec()
+        };
+        let loss = tape.vocabulary_loss(&logits, weight, ids, 1.0);
+        drop(logits);
+        tape.backward();
+        return (values, loss / case.count);
+    }
     let loss = match &case.target {
         Target::Classes(ids) => tape.cross_entropy(&logits, ids, 1.0),
         Target::Values(values) => tape.squared_error(&logits, values, 1.0),
@@ -162,5 +213,7 @@ pub fn assert_close_series(what: &str, got: &[f64], want: &[f64], tolerance: f64
 /// A key's bias shifts a whole row of scores, which softmax does not see: its gradient is
 /// nothing but rounding.
 pub fn is_key_bias(name: &str) -> bool {
-    name.ends_with("key.bias") || name.ends_with("k_lin.bias")
+    ["key.bias", "k_lin.bias"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }

@@ -139,6 +139,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         stage1: Stage1 {
             layers,
             frozen_layers: 0,
+            lora_r: None,
             trials: Vec::new(),
             best: IndexMap::new(),
         },

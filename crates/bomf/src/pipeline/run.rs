@@ -21,6 +21,8 @@ use std::time::Instant;
 /// What every part begins with.
 struct Prepared {
     base: PathBuf,
+    /// The model as the request names it.
+    name: String,
     task: Task,
     model: Model,
     journal: Journal,
@@ -60,6 +62,7 @@ fn prepare(request: &RunRequest, observer: &mut dyn Observer) -> Result<Prepared
     };
     Ok(Prepared {
         base,
+        name: hub_name(&request.model).into(),
         task,
         model,
         journal,
@@ -67,6 +70,15 @@ fn prepare(request: &RunRequest, observer: &mut dyn Observer) -> Result<Prepared
         started,
         seconds,
     })
+}
+
+/// `owner/name` of `hf:owner/name@revision`, as transformers names a model of the hub;
+/// a folder as it is.
+fn hub_name(model: &str) -> &str {
+    match model.strip_prefix("hf:") {
+        Some(name) => name.split('@').next().unwrap_or(name),
+        None => model,
+    }
 }
 
 impl Prepared {
@@ -114,6 +126,7 @@ impl Prepared {
         let (task, model) = (&self.task, &mut self.model);
         let folders = Folders {
             base: &self.base,
+            name: &self.name,
             out,
         };
         let journal = &mut self.journal;

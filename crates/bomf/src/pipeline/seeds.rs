@@ -21,6 +21,8 @@ pub(super) enum Purpose {
     Finetune = 6,
     /// Shuffling and dropout of a trial.
     Trial = 7,
+    /// New factors of adapters.
+    Adapters = 8,
 }
 
 /// The generator of a purpose under a seed.

@@ -1,6 +1,6 @@
 //! Stage 1: Bayesian optimisation of the hyperparameters on the lightweight model
-//! (BOMF, Jang et al. 2024, section 4.2): the lower layers frozen, a short run a
-//! trial, the trial's value that of its best checkpoint.
+//! (BOMF, Jang et al. 2024, section 4.2): the lower layers frozen or adapters of low
+//! rank, a short run a trial, the trial's value that of its best checkpoint.
 
 use super::seeds::{Purpose, generator};
 use super::task::Task;
@@ -85,10 +85,15 @@ pub(super) fn search(
     observer: &mut dyn Observer,
 ) -> Result<Stage1, Error> {
     let layers = model.network.num_layers();
-    let frozen_layers = recipe.stage1.frozen_layers.count(layers);
+    let lora = recipe.stage1.lora(choices.lora.as_ref());
+    let frozen_layers = match lora {
+        Some(_) => 0,
+        None => recipe.stage1.frozen_layers.count(layers),
+    };
     let mut record = Stage1 {
         layers,
         frozen_layers,
+        lora_r: lora.as_ref().map(|lora| lora.r),
         trials: Vec::new(),
         best: IndexMap::new(),
     };
@@ -99,6 +104,9 @@ pub(super) fn search(
         out: out.into(),
         on_disk: vec!["trials.jsonl".into()],
     };
+    if let Some(lora) = &lora {
+        model.adapt(lora, &mut generator(recipe.seed, Purpose::Adapters))?;
+    }
     observer.begin(Phase::Tune, recipe.stage1.trials as u64 * UNITS);
     let lower = |split: &bomf_tune::train::EncodedSplit, observer: &dyn Observer| {
         FrozenStates::new(
@@ -216,6 +224,7 @@ pub(super) fn search(
     observer.end(Phase::Tune);
     model.params.copy_from_slice(&start);
     model.network.set_dropout(dropout);
+    model.drop_adapters()?;
     let Some((best, _)) = search.best() else {
         return Err(Error::NoTrial {
             trials: recipe.stage1.trials,

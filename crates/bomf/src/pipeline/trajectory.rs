@@ -5,11 +5,16 @@
 //! afterwards, so candidates are kept while training: one every k steps, k doubling
 //! whenever there are more than twice as many as wanted, and none from before the
 //! window, whose lower end only moves up. Disk space stays bounded by that.
+//!
+//! Where adapters are trained, a candidate is them and the head; a member is the full
+//! model with the adapters merged into it, so that averaging members averages the models,
+//! and the adapter lies beside it in a folder of its own.
 
 use super::scorer::Scorer;
+use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::{is_evaluation, score};
-use crate::output::CANDIDATES;
+use crate::output::{ADAPTERS, CANDIDATES};
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase};
 use bomf_checkpoint::Dtype;
@@ -20,6 +25,7 @@ use bomf_tune::tape::Workspace;
 use bomf_tune::train::{
     Control, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
 };
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +39,8 @@ const MIN_SHARE: f64 = 0.5;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Folders<'a> {
     pub base: &'a Path,
+    /// The base model as the user named it, for the adapters' configuration.
+    pub name: &'a str,
     pub out: &'a Path,
 }
 
@@ -44,9 +52,15 @@ pub(super) fn finetune(
     model: &mut Model,
     options: &TrainOptions,
     journal: &mut Journal,
-    Folders { base, out }: Folders<'_>,
+    folders: Folders<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Finetune, Error> {
+    let Folders { base, name, out } = folders;
+    if let Some(lora) = &recipe.finetune.lora {
+        model.adapt(lora, &mut generator(recipe.seed, Purpose::Adapters))?;
+    }
+    // What lies before it stays as it is.
+    let first = model.network.first_trainable(0)?;
     let examples = task.train.sequences.len();
     observer.begin(Phase::Finetune, options.num_steps(examples));
     let mut run = Run {
@@ -54,6 +68,7 @@ pub(super) fn finetune(
         task,
         journal,
         out,
+        first,
         observer,
         candidates: Candidates::new(out, recipe, options.steps_per_epoch(examples))?,
         best: None,
@@ -79,21 +94,31 @@ pub(super) fn finetune(
         }
         .into());
     };
+    let plain = model.network.without_adapters()?;
     let mut members = Vec::new();
     for (step, file) in candidates.choose(best_step, trained.steps) {
         let path = format!("members/checkpoint-{step}");
-        read_raw(&file, &mut model.params)?;
+        read_raw(&file, &mut model.params[first..])?;
         let target = out.join(&path);
         let labels = Some(&task.labels);
-        model
-            .network
-            .write_folder(&model.params, labels, Dtype::F32, Some(base), &target, true)?;
+        let params: Cow<'_, [f32]> = match model.network.adapters() {
+            None => model.params.as_slice().into(),
+            Some(_) => {
+                let target = out.join(format!("{ADAPTERS}/checkpoint-{step}"));
+                model
+                    .network
+                    .write_adapter(&model.params, name, &target, true)?;
+                model.merged_params().into()
+            }
+        };
+        plain.write_folder(&params, labels, Dtype::F32, Some(base), &target, true)?;
         members.push(MemberRecord {
             step,
             path,
             select: Scores::new(),
         });
     }
+    model.drop_adapters()?;
     observer.end(Phase::Finetune);
     Ok(Finetune {
         best_step,
@@ -109,6 +134,8 @@ struct Run<'a> {
     task: &'a Task,
     journal: &'a mut Journal,
     out: &'a Path,
+    /// The first parameter that is trained.
+    first: usize,
     observer: &'a mut dyn Observer,
     candidates: Candidates,
     best: Option<(u64, Scores)>,
@@ -147,7 +174,8 @@ impl Run<'_> {
             Some((_, best)) => self.scorer().better(&scores, best),
         };
         if better {
-            self.candidates.keep_best(point.step, &model.params)?;
+            self.candidates
+                .keep_best(point.step, &model.params[self.first..])?;
             self.best = Some((point.step, scores.clone()));
         }
         self.curve.push(CurvePoint {
@@ -176,7 +204,8 @@ impl TrainObserver for Run<'_> {
         if is_evaluation(point.step, point.steps, point.steps_per_epoch, evaluations) {
             self.evaluate(point, model)?;
         }
-        self.candidates.offer(point.step, &model.params)?;
+        self.candidates
+            .offer(point.step, &model.params[self.first..])?;
         let name = &self.scorer().objectives[self.scorer().chosen].name;
         let message = match &self.best {
             Some((step, scores)) => format!("best {name} {:.4} at step {step}", scores[name]),

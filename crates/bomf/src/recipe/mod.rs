@@ -33,6 +33,7 @@ mod task;
 mod tests;
 mod write;
 
+pub use bomf_tune::lora::{LoraOptions, Targets};
 pub use error::RecipeError;
 pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
 pub use objectives::Objectives;
@@ -79,15 +80,53 @@ pub struct Stage1 {
     /// Passes over the training split in a trial, where `epochs` is not searched
     /// itself. Default 3, from 1 to 10,000.
     pub epochs: usize,
-    /// What the lightweight model leaves untrained. Default [`FrozenLayers::Half`].
+    /// What makes the model light. Default [`Light::Frozen`], and [`Light::Lora`] where
+    /// [`Finetune::lora`] is set.
+    pub light: Light,
+    /// What the lightweight model leaves untrained, with [`Light::Frozen`]. Default
+    /// [`FrozenLayers::Half`].
     pub frozen_layers: FrozenLayers,
+    /// Rank of the lightweight model's adapters, with [`Light::Lora`]. Default 4, from 1
+    /// to 1,024.
+    pub lora_r: usize,
     /// Evaluations on the select split in each pass. Default 2, from 1 to 1,000.
     pub evaluations_per_epoch: usize,
     /// What is searched, and where. Given in the recipe, it replaces the default:
     /// `learning_rate` log-uniform from 1e-5 to 1e-4 and `batch_size` from 8 to
     /// 32, each unless `finetune` fixes it. A lightweight model bears larger rates
-    /// than the full one: ranges beyond 1e-4 are for small models.
+    /// than the full one: ranges beyond 1e-4 are for small models. Where the full run
+    /// trains adapters, the default for `learning_rate` is 1e-4 to 2e-3.
     pub space: IndexMap<Hyperparameter, Dimension>,
+}
+
+/// What makes the lightweight model of stage 1 light.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Light {
+    /// Its lower layers are frozen.
+    Frozen,
+    /// Adapters of low rank are trained, with the factor before `B A` of
+    /// [`Finetune::lora`], on the same layers.
+    Lora,
+}
+
+impl Stage1 {
+    /// The adapters of the lightweight model; `None` where it has none.
+    ///
+    /// Their factor before `B A` is that of the full run's adapters (1 where that has
+    /// none), so that what suits one rank suits the other.
+    pub fn lora(&self, full: Option<&LoraOptions>) -> Option<LoraOptions> {
+        if self.light == Light::Frozen {
+            return None;
+        }
+        let r = self.lora_r.min(full.map_or(usize::MAX, |full| full.r));
+        let unit = LoraOptions {
+            r,
+            alpha: 1.0,
+            ..full.cloned().unwrap_or_default()
+        };
+        let alpha = full.map_or(1.0, LoraOptions::scale) / unit.scale();
+        Some(LoraOptions { alpha, ..unit })
+    }
 }
 
 /// How much of the model stage 1 does not train, counted from the bottom.
@@ -141,6 +180,10 @@ pub struct Finetune {
     /// How the learning rate goes on after the warm-up. Default
     /// [`Schedule::Constant`].
     pub schedule: Schedule,
+    /// Adapters that are trained in place of the model's own weights; `None` trains all
+    /// of them. Rank 8, `alpha` as large as the rank, no dropout and PEFT's layers of the
+    /// architecture are the defaults within.
+    pub lora: Option<LoraOptions>,
     /// Dropout probability, from 0 to below 1; `None` takes those of `config.json`.
     pub dropout: Option<f64>,
     /// Largest norm of the gradient; 0 switches clipping off. Default 1, from 0 to
@@ -250,6 +293,11 @@ macro_rules! named {
 }
 use named;
 
+named!(Light {
+    Frozen = "frozen",
+    Lora = "lora",
+});
+
 named!(Schedule {
     Constant = "constant",
     Linear = "linear",
@@ -274,7 +322,9 @@ impl Default for Stage1 {
             initial: 3,
             patience: None,
             epochs: 3,
+            light: Light::Frozen,
             frozen_layers: FrozenLayers::Half,
+            lora_r: 4,
             evaluations_per_epoch: 2,
             space: IndexMap::from_iter([
                 (
@@ -306,6 +356,7 @@ impl Default for Finetune {
             adam_epsilon: 1e-6,
             warmup_ratio: 0.2,
             schedule: Schedule::Constant,
+            lora: None,
             dropout: None,
             max_grad_norm: 1.0,
             gradient_accumulation_steps: 1,

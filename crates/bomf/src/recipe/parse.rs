@@ -4,8 +4,9 @@ use super::hyperparameter::Domain;
 use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::{
-    Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Members, Metric,
-    Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Task, TaskKind, node,
+    Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light, LoraOptions,
+    Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Targets,
+    Task, TaskKind, node,
 };
 use indexmap::IndexMap;
 
@@ -136,6 +137,7 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
     section.read("schedule", &mut finetune.schedule, |f| {
         f.word(Schedule::NAMED)
     })?;
+    section.read("lora", &mut finetune.lora, |f| lora(&f).map(Some))?;
     section.read("dropout", &mut finetune.dropout, |f| {
         real(Hyperparameter::Dropout)(f).map(Some)
     })?;
@@ -156,8 +158,51 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
     Ok(finetune)
 }
 
+/// The most columns of a factor: far above any rank that is of use.
+const MAX_RANK: usize = 1024;
+
+fn lora(field: &Field<'_>) -> Result<LoraOptions, RecipeError> {
+    let mut section = field.section()?;
+    let mut lora = LoraOptions::default();
+    section.read("r", &mut lora.r, |f| f.count(1, MAX_RANK))?;
+    lora.alpha = lora.r as f64;
+    section.read("alpha", &mut lora.alpha, |f| {
+        f.number(Range::above(0.0).to(1e6))
+    })?;
+    section.read("dropout", &mut lora.dropout, real(Hyperparameter::Dropout))?;
+    section.read("target_modules", &mut lora.target_modules, |f| {
+        if let Value::List(_) = f.node.value {
+            let names = distinct(&f, |item| item.text())?;
+            return match names.is_empty() {
+                true => Err(f.wrong("a list of names that is not empty")),
+                false => Ok(Targets::Names(names)),
+            };
+        }
+        f.word(&[("all-linear", ())])
+            .map(|()| Targets::AllLinear)
+            .map_err(|_| f.wrong("all-linear, or a list of names of layers"))
+    })?;
+    section.read("rslora", &mut lora.rslora, |f| f.boolean())?;
+    section.finish()?;
+    Ok(lora)
+}
+
+/// Learning rates of adapters, a tenth of which suits whole weights.
+const LORA_LEARNING_RATE: Dimension = Dimension::LogFloat {
+    low: 1e-4,
+    high: 2e-3,
+};
+
 fn stage1(mut section: Section<'_>, fixed: &Finetune) -> Result<Stage1, RecipeError> {
     let mut stage1 = Stage1::default();
+    if fixed.lora.is_some() {
+        stage1.light = Light::Lora;
+        stage1
+            .space
+            .insert(Hyperparameter::LearningRate, LORA_LEARNING_RATE);
+    }
+    section.read("light", &mut stage1.light, |f| f.word(Light::NAMED))?;
+    section.read("lora_r", &mut stage1.lora_r, |f| f.count(1, MAX_RANK))?;
     section.read("trials", &mut stage1.trials, |f| f.count(0, 10_000))?;
     stage1.initial = stage1.initial.min(stage1.trials.max(1));
     let trials = stage1.trials.max(1);

@@ -72,6 +72,52 @@ fn values_are_read() {
 }
 
 #[test]
+fn adapters_have_their_defaults_and_make_stage_1_light() {
+    check(
+        "finetune: {lora: {}}",
+        "light: lora; learning_rate: {type: log_float, low: 0.0001, high: 0.002}; lora:; r: 8; \
+         alpha: 8.0; dropout: 0.0; target_modules: null; rslora: false",
+    );
+    check(
+        "stage1: {light: frozen}\nfinetune: {lora: {r: 64, alpha: 16, dropout: 0.05, \
+         target_modules: [query, value], rslora: true}}",
+        "learning_rate: {type: log_float, low: 0.0001, high: 0.002}; lora:; r: 64; alpha: 16.0; \
+         dropout: 0.05; target_modules: [\"query\", \"value\"]; rslora: true",
+    );
+    check("stage1: {light: lora, lora_r: 2}", "light: lora; lora_r: 2");
+    check(
+        "finetune:\n  lora: {rank: 4}",
+        "recipe.yaml line 2: unknown field `rank` in `finetune.lora` / its fields are r, alpha, \
+         dropout, target_modules, rslora",
+    );
+    check(
+        "finetune:\n  lora: {target_modules: everything}",
+        "recipe.yaml line 2: `finetune.lora.target_modules` is `everything`, but must be \
+         all-linear, or a list of names of layers",
+    );
+    check(
+        "finetune: {lora: {r: 0}}",
+        "recipe.yaml line 1: `finetune.lora.r` is 0, but must be a whole number from 1 to 1024",
+    );
+}
+
+#[test]
+fn the_light_adapter_has_the_full_ones_factor() {
+    let recipe = Recipe::from_yaml("finetune: {lora: {r: 64, alpha: 16}}", "x").unwrap();
+    let full = recipe.finetune.lora.unwrap();
+    let light = recipe.stage1.lora(Some(&full)).unwrap();
+    assert_eq!((light.r, light.alpha), (4, 1.0));
+    let of_two = LoraOptions { r: 2, ..full };
+    assert_eq!(recipe.stage1.lora(Some(&of_two)).unwrap().r, 2);
+    assert_eq!(Stage1::default().lora(Some(&of_two)), None);
+    let light = Stage1 {
+        light: Light::Lora,
+        ..Stage1::default()
+    };
+    assert_eq!(light.lora(None).unwrap().scale(), 1.0);
+}
+
+#[test]
 fn a_fixed_hyperparameter_is_not_searched() {
     let recipe = Recipe::from_yaml("finetune: {learning_rate: 2e-5}", "x").unwrap();
     assert_eq!(recipe.stage1.trials, 10);

@@ -1,7 +1,8 @@
 //! From a recipe to YAML: every value, each with a word on what it means.
 
 use super::{
-    Dimension, Finetune, FrozenLayers, HyperValue, Members, Optimised, Recipe, Stage1, Stage2, Task,
+    Dimension, Finetune, FrozenLayers, HyperValue, LoraOptions, Members, Optimised, Recipe, Stage1,
+    Stage2, Targets, Task,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
@@ -109,6 +110,11 @@ fn stage1(out: &mut Writer, stage1: &Stage1) {
     );
     out.field("epochs", stage1.epochs, "of a trial");
     out.field(
+        "light",
+        stage1.light,
+        "frozen or lora: lower layers frozen, or adapters of rank lora_r",
+    );
+    out.field(
         "frozen_layers",
         match stage1.frozen_layers {
             FrozenLayers::Half => "half".into(),
@@ -116,6 +122,7 @@ fn stage1(out: &mut Writer, stage1: &Stage1) {
         },
         "from the bottom: half or a number",
     );
+    out.field("lora_r", stage1.lora_r, "with light: lora");
     out.field(
         "evaluations_per_epoch",
         stage1.evaluations_per_epoch,
@@ -184,6 +191,7 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
         finetune.schedule,
         "after the warm-up: constant or linear",
     );
+    lora(out, finetune.lora.as_ref());
     out.field(
         "dropout",
         optional(finetune.dropout.map(number)),
@@ -203,6 +211,44 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
         "evaluations_per_epoch",
         finetune.evaluations_per_epoch,
         "on the select split",
+    );
+    out.close();
+}
+
+fn lora(out: &mut Writer, lora: Option<&LoraOptions>) {
+    let Some(lora) = lora else {
+        out.field(
+            "lora",
+            "null",
+            "train adapters alone: {r: 8}, and alpha, dropout, target_modules, rslora",
+        );
+        return;
+    };
+    out.open(
+        "lora",
+        "adapters are trained, and the head; null: all weights",
+    );
+    out.field("r", lora.r, "rank");
+    out.field(
+        "alpha",
+        number(lora.alpha),
+        "the change is alpha / r times B A",
+    );
+    out.field("dropout", number(lora.dropout), "before A");
+    let targets = match &lora.target_modules {
+        Targets::Default => "null".into(),
+        Targets::AllLinear => "all-linear".into(),
+        Targets::Names(names) => list(names.iter().map(|name| quoted(name))),
+    };
+    out.field(
+        "target_modules",
+        targets,
+        "names, or all-linear; null: queries and values",
+    );
+    out.field(
+        "rslora",
+        lora.rslora,
+        "alpha / sqrt(r) rather than alpha / r",
     );
     out.close();
 }

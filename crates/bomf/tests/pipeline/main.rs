@@ -9,5 +9,6 @@ mod failure;
 mod fixture;
 mod foreign;
 mod kinds;
+mod lora;
 mod run;
 mod steps;
