@@ -5,12 +5,14 @@
 mod differences;
 
 use bomf_tune::kernels::activation::Activation;
+use bomf_tune::kernels::rope::Rotation;
 use bomf_tune::params::{Layout, Param};
-use bomf_tune::tape::{Gradients, Tape, Var, Workspace};
+use bomf_tune::tape::{CausalRows, Gradients, Tape, Var, Workspace};
 use differences::{FLOOR, Op, STEP, TOLERANCE, derivative, moved, normal, rng};
 use std::rc::Rc;
 
-const ACTIVATIONS: [Activation; 4] = [
+const ACTIVATIONS: [Activation; 5] = [
+    Activation::Silu,
     Activation::Gelu,
     Activation::GeluTanh,
     Activation::Relu,
@@ -201,6 +203,132 @@ fn attention_over_more_keys_than_a_register_tile_has() {
     }
 }
 
+/// Causal attention over sequences with these positions of the queries and numbers of
+/// keys.
+fn causal(
+    sequences: &[(&[u32], usize)],
+    (heads, kv_heads): (usize, usize),
+    window: usize,
+    rate: f32,
+) -> Op<'static> {
+    let size = 4;
+    let ends = |count: &dyn Fn(&(&[u32], usize)) -> usize| -> Rc<[usize]> {
+        let mut offsets = vec![0];
+        for sequence in sequences {
+            offsets.push(offsets[offsets.len() - 1] + count(sequence));
+        }
+        offsets.into()
+    };
+    let (q, k) = (ends(&|s| s.0.len()), ends(&|s| s.1));
+    let positions: Rc<[u32]> = sequences.iter().flat_map(|s| s.0).copied().collect();
+    let shapes = [
+        (q[sequences.len()], heads * size),
+        (k[sequences.len()], 2 * kv_heads * size),
+    ];
+    Op::new(&shapes, 20, move |tape, p| {
+        let (x, kv) = (input(tape, p[0]), input(tape, p[1]));
+        let positions = positions.clone();
+        let causal = Some(CausalRows { positions, window });
+        tape.causal_attention(&x, &kv, (&q, &k), (heads, kv_heads), causal, rate)
+    })
+}
+
+#[test]
+fn attention_that_sees_no_key_behind_its_own() {
+    let all: [(&[u32], usize); 3] = [(&[0, 1, 2, 3, 4], 5), (&[0], 1), (&[0, 1, 2], 3)];
+    for heads in [(2, 2), (4, 2), (3, 1)] {
+        causal(&all, heads, usize::MAX, 0.0).check_every_entry();
+        causal(&all, heads, 2, RATE).check_every_entry();
+    }
+}
+
+#[test]
+fn attention_of_some_queries_of_a_decoder() {
+    let some: [(&[u32], usize); 3] = [(&[4], 5), (&[], 3), (&[1, 6], 8)];
+    for window in [usize::MAX, 3, 1] {
+        causal(&some, (4, 2), window, RATE).check_every_entry();
+    }
+}
+
+/// What a query does not see has no part in its outcome.
+#[test]
+fn a_key_behind_a_query_changes_nothing() {
+    let all: [(&[u32], usize); 1] = [(&[0, 1, 2, 3], 4)];
+    let op = causal(&all, (2, 1), 2, 0.0);
+    let before = op.values(&op.params);
+    let last = op.param(1).offset + 3 * 8;
+    let mut changed = op.params.clone();
+    changed[last..last + 8].fill(100.0);
+    let after = op.values(&changed);
+    assert_eq!(after[..3 * 8], before[..3 * 8]);
+    assert_ne!(after[3 * 8..], before[3 * 8..]);
+    // Nor one before its window.
+    let first = op.param(1).offset;
+    let mut changed = op.params.clone();
+    changed[first..first + 8].fill(100.0);
+    assert_eq!(op.values(&changed)[2 * 8..], before[2 * 8..]);
+}
+
+#[test]
+fn rms_norm_of_rows_and_of_the_heads_in_some_columns() {
+    for (width, cols, d) in [(19, 19, 19), (12, 12, 4), (16, 8, 4), (10, 6, 2)] {
+        Op::new(&[(5, width), (1, d)], 21, |tape, p| {
+            let x = input(tape, p[0]);
+            tape.rms_norm(&x, cols, p[1], EPS)
+        })
+        .check_every_entry();
+    }
+    Op::new(&[(40, 2000), (1, 2000)], 22, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.rms_norm(&x, 2000, p[1], EPS)
+    })
+    .check_directions();
+}
+
+#[test]
+fn rotations_by_the_position() {
+    let rotation = Rc::new(Rotation::new(&[0, 3, 1, 7, 2], &[1.0, 0.1, 0.3], 1.25));
+    for (width, cols) in [(6, 6), (18, 12)] {
+        Op::new(&[(5, width)], 23, |tape, p| {
+            let x = input(tape, p[0]);
+            tape.rope(x, cols, &rotation)
+        })
+        .check_every_entry();
+    }
+}
+
+#[test]
+fn a_sum_with_a_residual_that_is_used_again() {
+    Op::new(&[(5, 7), (5, 7)], 24, |tape, p| {
+        let (x, residual) = (input(tape, p[0]), input(tape, p[1]));
+        let sum = tape.add(x.clone(), &residual, RATE);
+        let again = tape.add(sum, &x, 0.0);
+        tape.add(again, &residual, RATE)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn gated_linear_with_each_activation() {
+    for activation in ACTIVATIONS {
+        Op::new(&[(5, 14), (3, 7), (1, 3)], 25, |tape, p| {
+            let x = input(tape, p[0]);
+            tape.gated_linear(&x, activation, p[1], Some(p[2]))
+        })
+        .map(0, off_zero)
+        .check_every_entry();
+    }
+}
+
+#[test]
+fn a_linear_layer_without_a_bias() {
+    Op::new(&[(5, 7), (3, 7)], 26, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.linear(&x, p[1], None)
+    })
+    .check_every_entry();
+}
+
 #[test]
 fn operations_in_a_row_that_use_one_input_several_times() {
     let rows: Rc<[u32]> = Rc::new([0, 4]);
@@ -251,6 +379,39 @@ fn cross_entropy_of_few_and_of_many_classes() {
         let last = classes as u32 - 1;
         let labels = [0, 1, last, last, 0, 1];
         check_loss(classes, |tape, x| tape.cross_entropy(x, &labels, 1.0));
+    }
+}
+
+/// Over more rows than are computed at a time, for the hidden states and the matrix alike.
+#[test]
+fn cross_entropy_of_a_vocabulary() {
+    let (rows, hidden, entries) = (40, 5, 60_000);
+    let mut layout = Layout::default();
+    let x = layout.matrix("x", rows, hidden, 1.0);
+    let weight = layout.matrix("weight", entries, hidden, 1.0);
+    let params = normal(layout.len(), &mut rng(27));
+    let labels: Vec<u32> = (0..rows as u32)
+        .map(|i| i * 1499 % entries as u32)
+        .collect();
+    let workspace = Workspace::default();
+    let run = |whole: bool| {
+        let mut gradients = Gradients::zeros(0, params.len());
+        let mut tape = Tape::training(&params, &mut gradients, None, &workspace);
+        let hidden = input(&mut tape, x);
+        let loss = if whole {
+            let logits = tape.linear(&hidden, weight, None);
+            tape.cross_entropy(&logits, &labels, 0.5)
+        } else {
+            tape.vocabulary_loss(&hidden, weight, &labels, 0.5)
+        };
+        drop(hidden);
+        tape.backward();
+        (loss, gradients.values)
+    };
+    let ((loss, parts), (want, whole)) = (run(false), run(true));
+    assert!((loss - want).abs() < 1e-6 * want);
+    for (i, (g, w)) in parts.iter().zip(&whole).enumerate() {
+        assert!((g - w).abs() < 1e-5, "{i}: {g} and {w}");
     }
 }
 
