@@ -332,6 +332,7 @@ fn one_resample(metric: Metric, values: &[f32], labels: &Labels, seed: u64) -> f
     let predictions = match labels {
         Labels::Class(_) => logits(values, values.len() / labels.len()),
         Labels::Value(_) => Predictions::Values(values),
+        Labels::Tokens(_) => Predictions::Tokens(values),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let interval = bootstrap(metric, &predictions, labels, &options, &mut rng);

@@ -265,7 +265,7 @@ fn two_half_batches_give_the_gradient_of_one() {
         let mut split = split(8, 30, classes, 8);
         let model = match &mut split.labels {
             Labels::Class(_) => &model,
-            Labels::Value(_) => &wide(2, 1, 0.0, 4),
+            _ => &wide(2, 1, 0.0, 4),
         };
         let none = FrozenStates::none();
         let whole: [&[usize]; 1] = [&[0, 1, 2, 3, 4, 5, 6, 7]];

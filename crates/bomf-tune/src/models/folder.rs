@@ -27,6 +27,8 @@ pub enum LabelNames {
     Classes(Vec<String>),
     /// One number.
     Regression,
+    /// The tokens of the model's vocabulary.
+    Vocabulary,
 }
 
 impl LabelNames {
@@ -37,6 +39,7 @@ impl LabelNames {
                 outputs: names.len(),
             },
             LabelNames::Regression => Head::Classifier { outputs: 1 },
+            LabelNames::Vocabulary => Head::CausalLm,
         }
     }
 }
@@ -340,7 +343,7 @@ impl Network {
                 raw.insert("label2id".into(), json!({"LABEL_0": 0}));
                 raw.insert("problem_type".into(), json!("regression"));
             }
-            None => {}
+            Some(LabelNames::Vocabulary) | None => {}
         }
         raw
     }

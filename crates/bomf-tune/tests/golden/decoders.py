@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden values of the decoders: tiny random models, made with PyTorch and transformers.
 
-`tiny_llama` (tied embeddings, RoPE scaled as Llama 3's), `tiny_mistral` (sliding window) and
+`tiny_gpt2` (learned positions, fused projections stored transposed), `tiny_llama` (tied embeddings, RoPE scaled as Llama 3's), `tiny_mistral` (sliding window) and
 `tiny_qwen3` (norms of queries and keys, heads wider than the hidden size, RoPE scaled linearly) are
 causal language models, with the prompt of each sequence masked in the loss; `tiny_qwen2` (biases,
 RoPE scaled by YaRN) and `tiny_llama_cls` are classifiers that read the last token. Each has a
@@ -15,6 +15,8 @@ import os
 
 import torch
 from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaForSequenceClassification,
@@ -40,10 +42,10 @@ def randomise(model, generator):
     with torch.no_grad():
         for name, p in model.named_parameters():
             noise = torch.randn(p.shape, generator=generator)
-            if "norm" in name:
+            if ("norm" in name or ".ln_" in name) and name.endswith("weight"):
                 p.copy_(1.0 + 0.25 * noise)
             elif p.ndim > 1:
-                p.copy_(noise * (0.8 if "embed" in name else 0.3))
+                p.copy_(noise * (0.8 if "embed" in name or "wte" in name else 0.3))
             else:
                 p.copy_(0.25 * noise)
 
@@ -88,6 +90,9 @@ def main():
         ("tiny_llama_cls", LlamaForSequenceClassification,
          LlamaConfig(**{**shared, "num_key_value_heads": HEADS}, num_labels=3, attention_bias=True, mlp_bias=True,
                      rope_parameters=dict(rope, rope_type="default")), classes),
+        ("tiny_gpt2", GPT2LMHeadModel,
+         GPT2Config(vocab_size=VOCAB, n_embd=HIDDEN, n_layer=LAYERS, n_head=HEADS, n_inner=INTERMEDIATE, n_positions=16,
+                    bos_token_id=1, eos_token_id=2, attn_implementation="eager"), None),
     ]
     for folder, kind, config, target in cases:
         model = kind(config)

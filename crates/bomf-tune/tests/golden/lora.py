@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden values of LoRA: adapters of PEFT on the tiny encoders that `encoders.py` has written.
+"""Golden values of LoRA: adapters of PEFT on the tiny models that `encoders.py` and `decoders.py` have written.
 
 For each case this writes a folder beside the script, which is an adapter folder of PEFT
 (`adapter_config.json`, `adapter_model.safetensors`) and also holds
@@ -14,6 +14,7 @@ The factors are random, B too (as after some training). Dropout is off.
 Usage: python3 lora.py
 """
 
+import json
 import os
 
 import peft
@@ -24,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from transformers import (
     BertForSequenceClassification,
     DistilBertForSequenceClassification,
+    LlamaForCausalLM,
     RobertaForSequenceClassification,
 )
 
@@ -50,13 +52,18 @@ CASES = [
         dict(r=4, lora_alpha=4, target_modules=["k_lin", "lin2"], use_rslora=True,
              modules_to_save=["pre_classifier", "classifier"]),
     ),
+    (
+        "lora_llama", "tiny_llama", LlamaForCausalLM, False,
+        dict(r=3, lora_alpha=6, target_modules=["k_proj", "up_proj", "down_proj"]),
+    ),
 ]
 
 
 def record(folder, base, kind, types_used, options, generator):
     path = os.path.join(HERE, folder)
     model = kind.from_pretrained(os.path.join(HERE, base), attn_implementation="eager")
-    config = LoraConfig(task_type=TaskType.SEQ_CLS, **options)
+    task = TaskType.CAUSAL_LM if kind is LlamaForCausalLM else TaskType.SEQ_CLS
+    config = LoraConfig(task_type=task, **options)
     model = get_peft_model(model, config)
     # As a user would name it, not as this machine does.
     model.peft_config["default"].base_model_name_or_path = base
@@ -76,6 +83,13 @@ def record(folder, base, kind, types_used, options, generator):
         model.peft_config["default"].target_modules = set(adapted)
     model.save_pretrained(path)
     os.remove(os.path.join(path, "README.md"))
+    # Sets come in any order.
+    file = os.path.join(path, "adapter_config.json")
+    with open(file, encoding="utf-8") as f:
+        written = json.load(f)
+    written["target_modules"].sort()
+    with open(file, "w", encoding="utf-8", newline="\n") as f:
+        f.write(json.dumps(written, indent=2, sort_keys=True) + "\n")
 
     golden = load_file(os.path.join(HERE, base, "golden.safetensors"))
     names = ["input_ids", "attention_mask", "labels"] + (["token_type_ids"] if types_used else [])

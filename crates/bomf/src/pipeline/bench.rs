@@ -61,13 +61,18 @@ fn bench_here(request: &BenchRequest, observer: &mut dyn Observer) -> Result<Ben
 
 fn first(split: &EncodedSplit, limit: usize) -> EncodedSplit {
     let n = split.sequences.len().min(limit);
-    let mut sequences = Sequences::default();
+    let mut sequences = Sequences::new(split.sequences.outputs_at());
     for i in 0..n {
-        sequences.push(split.sequences.ids(i), split.sequences.type_ids(i));
+        let ids = split.sequences.ids(i);
+        match &split.labels {
+            Labels::Tokens(counts) => sequences.push_completion(ids, counts[i] as usize),
+            _ => sequences.push(ids, split.sequences.type_ids(i)),
+        }
     }
     let labels = match &split.labels {
         Labels::Class(ids) => Labels::Class(ids[..n].to_vec()),
         Labels::Value(values) => Labels::Value(values[..n].to_vec()),
+        Labels::Tokens(counts) => Labels::Tokens(counts[..n].to_vec()),
     };
     EncodedSplit { sequences, labels }
 }

@@ -123,6 +123,8 @@ fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {
 
 /// The mean of the members' probabilities, as logarithms (so that the loss and the
 /// metrics read them as they read logits); the mean of their values for a regression.
+/// Of a language model's tokens it is the probabilities' and the leads', the latter
+/// standing in for a vote on the likeliest token, which would need every logit.
 /// Members whose outputs are not finite are left out.
 fn ensemble(members: &[&[f32]], labels: &Labels) -> Vec<f32> {
     let finite = |outputs: &&&[f32]| !outputs.is_empty() && outputs.iter().all(|v| v.is_finite());
@@ -132,6 +134,7 @@ fn ensemble(members: &[&[f32]], labels: &Labels) -> Vec<f32> {
     let classes = match labels {
         Labels::Class(_) => length / labels.len().max(1),
         Labels::Value(_) => 0,
+        Labels::Tokens(_) => return token_ensemble(&members, length),
     };
     let mut mean = vec![0.0f64; length];
     for outputs in members {
@@ -158,4 +161,22 @@ fn ensemble(members: &[&[f32]], labels: &Labels) -> Vec<f32> {
         }
     };
     mean.into_iter().map(|m| value(m) as f32).collect()
+}
+
+/// The logarithm of the mean probability and the mean lead of each token.
+fn token_ensemble(members: &[&[f32]], length: usize) -> Vec<f32> {
+    let count = members.len() as f64;
+    let mut sums = vec![0.0f64; length];
+    for outputs in members {
+        for (sum, row) in sums.chunks_exact_mut(2).zip(outputs.chunks_exact(2)) {
+            sum[0] += f64::from(row[0]).exp();
+            sum[1] += f64::from(row[1]);
+        }
+    }
+    let rows = sums.chunks_exact(2);
+    rows.flat_map(|sum| {
+        let mean = (sum[0] / count).max(f64::from(f32::MIN_POSITIVE));
+        [mean.ln() as f32, (sum[1] / count) as f32]
+    })
+    .collect()
 }

@@ -7,6 +7,7 @@ use crate::{Error, EvalRequest, Observer, Phase, Split, resolve_model};
 use bomf_checkpoint::write_bytes_atomic;
 use bomf_study::Scores;
 use bomf_tune::TuneError;
+use bomf_tune::data::Labels;
 use bomf_tune::models::{Config, LabelNames, Network};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{Control, EncodedSplit, FrozenStates, outputs_observed};
@@ -15,7 +16,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Loss and metrics of a fine-tuned model on a split; its predictions as JSON lines,
-/// `{"index", "prediction", "logits"}` (no logits for a regression), where a file is
+/// `{"index", "prediction", "logits"}` (no logits for a regression; for a language model
+/// `{"index", "tokens", "right", "loss"}`, the loss a mean over the tokens), where a file is
 /// named for them.
 ///
 /// # Errors
@@ -82,17 +84,23 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
         .scores(&outputs, labels)?
         .ok_or(Error::NotFinite)?;
     if let Some(path) = &request.predictions {
-        write_predictions(path, &outputs, &task.labels)?;
+        write_predictions(path, &outputs, &task.labels, labels)?;
     }
     Ok(scores)
 }
 
 /// A line an example: its place in the split, the outputs, and what they say.
-fn write_predictions(path: &Path, outputs: &[f32], labels: &LabelNames) -> Result<(), Error> {
+fn write_predictions(
+    path: &Path,
+    outputs: &[f32],
+    labels: &LabelNames,
+    targets: &Labels,
+) -> Result<(), Error> {
     let mut lines = String::new();
     let width = match labels {
         LabelNames::Classes(names) => names.len(),
         LabelNames::Regression => 1,
+        LabelNames::Vocabulary => return write_tokens(path, outputs, targets),
     };
     for (index, row) in outputs.chunks(width).enumerate() {
         let line = match labels {
@@ -101,8 +109,31 @@ fn write_predictions(path: &Path, outputs: &[f32], labels: &LabelNames) -> Resul
                 let best = (1..width).fold(0, |best, i| if row[i] > row[best] { i } else { best });
                 json!({ "index": index, "prediction": names[best], "logits": row })
             }
-            LabelNames::Regression => json!({ "index": index, "prediction": row[0] }),
+            _ => json!({ "index": index, "prediction": row[0] }),
         };
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    Ok(write_bytes_atomic(path, lines.as_bytes())?)
+}
+
+/// A line an example of a language model: its tokens, how many were the likeliest, and
+/// their mean loss.
+fn write_tokens(path: &Path, outputs: &[f32], targets: &Labels) -> Result<(), Error> {
+    let Labels::Tokens(counts) = targets else {
+        return Ok(());
+    };
+    let mut lines = String::new();
+    let mut rows = outputs.chunks_exact(2);
+    for (index, &count) in counts.iter().enumerate() {
+        let tokens: Vec<&[f32]> = rows.by_ref().take(count as usize).collect();
+        let loss: f64 = tokens.iter().map(|row| -f64::from(row[0])).sum();
+        let line = json!({
+            "index": index,
+            "tokens": count,
+            "right": tokens.iter().filter(|row| row[1] > 0.0).count(),
+            "loss": loss / f64::from(count),
+        });
         lines.push_str(&line.to_string());
         lines.push('\n');
     }

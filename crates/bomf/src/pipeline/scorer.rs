@@ -59,6 +59,8 @@ impl Scorer {
                 recipe::Metric::Pearson => Metric::Pearson,
                 recipe::Metric::Spearman => Metric::Spearman,
                 recipe::Metric::Mse => Metric::Mse,
+                recipe::Metric::Perplexity => Metric::Perplexity,
+                recipe::Metric::TokenAccuracy => Metric::TokenAccuracy,
             })
             .collect();
         let objective = |name: &str, direction| Objective {
@@ -100,6 +102,7 @@ impl Scorer {
                 classes: self.outputs,
             },
             Labels::Value(_) => Predictions::Values(outputs),
+            Labels::Tokens(_) => Predictions::Tokens(outputs),
         }
     }
 
@@ -107,6 +110,7 @@ impl Scorer {
         Ok(match labels {
             Labels::Class(ids) => metrics::cross_entropy_per_example(outputs, self.outputs, ids)?,
             Labels::Value(values) => metrics::squared_errors(outputs, values)?,
+            Labels::Tokens(counts) => metrics::token_losses(outputs, counts)?,
         })
     }
 

@@ -44,6 +44,7 @@ impl Task {
         let kind = match dataset.task {
             data::Task::Classification => TaskKind::Classification,
             data::Task::Regression => TaskKind::Regression,
+            data::Task::CausalLm => TaskKind::CausalLm,
         };
         let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
         let encode = |split: &data::Split| -> Result<EncodedSplit, Error> {
@@ -51,11 +52,16 @@ impl Task {
                 .texts
                 .iter()
                 .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
-            let sequences = tokenizer.encode(texts)?;
-            Ok(EncodedSplit {
-                sequences,
-                labels: split.labels.clone(),
-            })
+            if kind != TaskKind::CausalLm {
+                return Ok(EncodedSplit {
+                    sequences: tokenizer.encode(texts)?,
+                    labels: split.labels.clone(),
+                });
+            }
+            let sequences = tokenizer.encode_completions(texts)?;
+            let counts = (0..sequences.len()).map(|i| sequences.targets(i).len() as u32);
+            let labels = data::Labels::Tokens(counts.collect());
+            Ok(EncodedSplit { sequences, labels })
         };
         let folder = dir.canonicalize().ok();
         let folder = folder
@@ -73,6 +79,7 @@ impl Task {
             labels: match kind {
                 TaskKind::Classification => LabelNames::Classes(dataset.label_names.clone()),
                 TaskKind::Regression => LabelNames::Regression,
+                TaskKind::CausalLm => LabelNames::Vocabulary,
             },
             scorer: Scorer::new(recipe, kind, &dataset)?,
             train: encode(&dataset.train)?,
@@ -120,7 +127,7 @@ fn settle(
         columns: Columns {
             text: Some(dataset.columns.text.clone()),
             text_pair: dataset.columns.text_pair.clone(),
-            label: Some(dataset.columns.label.clone()),
+            label: Some(dataset.columns.label.clone()).filter(|label| !label.is_empty()),
         },
         metrics: wanted.metrics,
         choose_by: Some(wanted.choose_by),
@@ -149,6 +156,7 @@ fn read(
         task: recipe.task.kind.map(|kind| match kind {
             TaskKind::Classification => data::Task::Classification,
             TaskKind::Regression => data::Task::Regression,
+            TaskKind::CausalLm => data::Task::CausalLm,
         }),
         label_names: recipe.task.labels.clone(),
         allow_no_train,

@@ -31,6 +31,7 @@ impl Recipe {
             [] => vec![match kind {
                 TaskKind::Classification => Metric::Accuracy,
                 TaskKind::Regression => Metric::Pearson,
+                TaskKind::CausalLm => Metric::TokenAccuracy,
             }],
             metrics => metrics.to_vec(),
         };

@@ -7,12 +7,14 @@ use super::named;
 pub struct Task {
     /// Name for the report; `None` takes the data folder's.
     pub name: Option<String>,
-    /// Classification or regression; `None` (`auto`) looks at the labels.
+    /// Classification, regression or causal language modelling; `None` (`auto`) looks at
+    /// the labels, and takes one of the first two.
     pub kind: Option<TaskKind>,
     /// Which columns of the data are what.
     pub columns: Columns,
     /// Metrics, each an objective of stage 2 beside the loss; empty takes accuracy
-    /// for classification and pearson for regression.
+    /// for classification, pearson for regression and the accuracy of tokens for causal
+    /// language modelling.
     pub metrics: Vec<Metric>,
     /// The objective by which checkpoints, soups and the front's point are chosen;
     /// `None` takes the first metric.
@@ -37,9 +39,10 @@ pub struct Task {
 /// Names of the columns; one that is `None` is guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Columns {
-    /// The text, or the first of a pair.
+    /// The text, or the first of a pair; the prompt, where a causal language model is to
+    /// learn completions.
     pub text: Option<String>,
-    /// The second text of a pair.
+    /// The second text of a pair; the completion.
     pub text_pair: Option<String>,
     /// The label.
     pub label: Option<String>,
@@ -52,9 +55,12 @@ pub enum TaskKind {
     Classification,
     /// A number.
     Regression,
+    /// The next token, of a text or of the completion of a prompt.
+    CausalLm,
 }
 
-/// A metric over a whole split; more is better, save for [`Metric::Mse`].
+/// A metric over a whole split; more is better, save for [`Metric::Mse`] and
+/// [`Metric::Perplexity`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
     /// Share of the examples that are right.
@@ -71,6 +77,10 @@ pub enum Metric {
     Spearman,
     /// Mean squared error; less is better.
     Mse,
+    /// `e` to the loss; less is better.
+    Perplexity,
+    /// Share of the tokens that are right.
+    TokenAccuracy,
 }
 
 impl Metric {
@@ -81,6 +91,7 @@ impl Metric {
                 TaskKind::Classification
             }
             Metric::Pearson | Metric::Spearman | Metric::Mse => TaskKind::Regression,
+            Metric::Perplexity | Metric::TokenAccuracy => TaskKind::CausalLm,
         }
     }
 }
@@ -88,7 +99,8 @@ impl Metric {
 /// An objective: the loss or a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Optimised {
-    /// Mean loss: cross-entropy for classification, squared error for regression.
+    /// Mean loss: cross-entropy for classification and for each token, squared error for
+    /// regression.
     Loss,
     /// A metric.
     Metric(Metric),
@@ -104,6 +116,8 @@ impl Optimised {
         ("pearson", Optimised::Metric(Metric::Pearson)),
         ("spearman", Optimised::Metric(Metric::Spearman)),
         ("mse", Optimised::Metric(Metric::Mse)),
+        ("perplexity", Optimised::Metric(Metric::Perplexity)),
+        ("token_accuracy", Optimised::Metric(Metric::TokenAccuracy)),
     ];
 
     /// Its name in a recipe and in `results.json`.
@@ -118,6 +132,7 @@ impl Optimised {
 named!(TaskKind {
     Classification = "classification",
     Regression = "regression",
+    CausalLm = "causal_lm",
 });
 
 named!(Metric {
@@ -128,6 +143,8 @@ named!(Metric {
     Pearson = "pearson",
     Spearman = "spearman",
     Mse = "mse",
+    Perplexity = "perplexity",
+    TokenAccuracy = "token_accuracy",
 });
 
 impl Default for Task {

@@ -50,6 +50,10 @@ fn values_are_read() {
         "task: {kind: regression, metrics: [mse]}",
         "kind: regression; metrics: [mse]",
     );
+    check(
+        "task: {kind: causal_lm, metrics: [token_accuracy, perplexity], choose_by: perplexity}",
+        "kind: causal_lm; metrics: [token_accuracy, perplexity]; choose_by: perplexity",
+    );
     check("stage1: {trials: 2}", "trials: 2; initial: 2");
     check("stage1: {frozen_layers: 4}", "frozen_layers: 4");
     check("members: {window: [0.25, 4]}", "window: [0.25, 4.0]");

@@ -32,25 +32,25 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "kind",
         task.kind.map_or("auto", |kind| kind.as_str()),
-        "auto, classification or regression",
+        "auto, classification, regression or causal_lm",
     );
     out.open("columns", "null: guessed");
     out.field(
         "text",
         optional_text(&task.columns.text),
-        "the text, or the first of a pair",
+        "the text, or the first of a pair; a prompt",
     );
     out.field(
         "text_pair",
         optional_text(&task.columns.text_pair),
-        "the second of a pair",
+        "the second of a pair; a completion",
     );
     out.field("label", optional_text(&task.columns.label), "the label");
     out.close();
     out.field(
         "metrics",
         list(task.metrics.iter()),
-        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; []: accuracy or pearson",
+        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; []: the first of the kind",
     );
     out.field(
         "choose_by",

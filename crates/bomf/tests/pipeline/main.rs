@@ -5,6 +5,7 @@
     reason = "helpers of tests may unwrap as tests do"
 )]
 
+mod decoders;
 mod failure;
 mod fixture;
 mod foreign;
