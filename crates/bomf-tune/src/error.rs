@@ -131,7 +131,7 @@ impl TuneError {
             ),
             TuneError::Architecture { .. } => Some(
                 "supported model types are bert, roberta (xlm-roberta, camembert), distilbert, \
-                 llama, mistral, qwen2 and qwen3"
+                 gpt2, llama, mistral, qwen2 and qwen3"
                     .into(),
             ),
             TuneError::MissingTensor { .. } => {

@@ -36,6 +36,9 @@ pub struct Param {
     pub rows: usize,
     /// Input features, or the vector's length.
     pub cols: usize,
+    /// Whether a linear layer's weight is stored as `[in, out]`: `rows` are the input
+    /// features then.
+    pub transposed: bool,
 }
 
 impl Param {
@@ -47,6 +50,24 @@ impl Param {
     /// Whether it has none.
     pub fn is_empty(self) -> bool {
         self.len() == 0
+    }
+
+    /// Output features of the linear layer whose weight it is.
+    pub fn outputs(self) -> usize {
+        if self.transposed {
+            self.cols
+        } else {
+            self.rows
+        }
+    }
+
+    /// Input features of the linear layer whose weight it is.
+    pub fn inputs(self) -> usize {
+        if self.transposed {
+            self.rows
+        } else {
+            self.cols
+        }
     }
 
     /// Its numbers within `flat`.
@@ -109,6 +130,23 @@ impl Layout {
     /// Adds the weight of a linear layer, `[rows, cols]`, at the end.
     pub fn matrix(&mut self, name: impl Into<String>, rows: usize, cols: usize, std: f32) -> Param {
         self.push(name.into(), (rows, cols), Init::Normal(std), true)
+    }
+
+    /// Adds the weight of a linear layer that is stored as `[inputs, outputs]`.
+    pub fn transposed_matrix(
+        &mut self,
+        name: impl Into<String>,
+        inputs: usize,
+        outputs: usize,
+        std: f32,
+    ) -> Param {
+        let name = name.into();
+        self.push(name.clone(), (inputs, outputs), Init::Normal(std), true);
+        let Some(entry) = self.entries.get_mut(&name) else {
+            unreachable!("pushed above");
+        };
+        entry.param.transposed = true;
+        entry.param
     }
 
     /// Adds a table of embeddings, `[rows, cols]`, at the end.
@@ -176,6 +214,7 @@ impl Layout {
             offset: self.len,
             rows,
             cols,
+            transposed: false,
         };
         self.len += param.len();
         let head = self.in_head;

@@ -61,9 +61,9 @@ impl TextTokenizer {
             segments: config.type_vocab_size,
             vocab_size: config.vocab_size,
             max_length,
-            outputs_at: match config.decoder {
-                Some(_) => OutputsAt::Last,
-                None => OutputsAt::First,
+            outputs_at: match config.model_type.is_decoder() {
+                true => OutputsAt::Last,
+                false => OutputsAt::First,
             },
             end: end_token(config),
             path,

@@ -180,6 +180,31 @@ fn columns_that_are_told_are_taken() {
     assert_eq!(data.train.texts[0], example("a", Some("b")));
 }
 
+#[test]
+fn prompts_and_completions_are_found_where_a_language_model_is_told() {
+    let options = DataOptions {
+        task: Some(Task::CausalLm),
+        ..DataOptions::default()
+    };
+    for (first, second) in [("prompt", "completion"), ("instruction", "output")] {
+        let row = |i: usize| {
+            format!("{{\"{first}\": \"a {i}\", \"{second}\": \"b {i}\", \"id\": {i}}}\n")
+        };
+        let rows: String = (0..20).map(row).collect();
+        let data = read_with(&[("train.jsonl", &rows)], &options).unwrap();
+        assert_eq!(data.task, Task::CausalLm);
+        assert_eq!(data.columns.text, first);
+        assert_eq!(data.columns.text_pair.as_deref(), Some(second));
+        assert_eq!(data.columns.label, "");
+        assert_eq!(data.train.texts[0].text_pair.as_deref().map(|t| &t[..1]), Some("b"));
+        assert_eq!(data.train.labels, Labels::Tokens(vec![0; data.train.len()]));
+        assert!(data.label_names.is_empty());
+    }
+    let plain: String = (0..20).map(|i| format!("{{\"text\": \"words {i}\"}}\n")).collect();
+    let data = read_with(&[("train.jsonl", &plain)], &options).unwrap();
+    assert_eq!((data.columns.text.as_str(), data.columns.text_pair), ("text", None));
+}
+
 fn task_of(labels: &[&str]) -> (Task, Vec<String>) {
     let line = |l: &&str| format!("{{\"text\": \"t\", \"label\": {l}}}\n");
     let content: String = labels.iter().map(line).collect();

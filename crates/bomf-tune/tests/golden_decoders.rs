@@ -14,24 +14,6 @@ fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(0)
 }
 
-/// The rows of padded logits at which outputs are asked.
-fn asked(file: &Checkpoint, case: &Case) -> Vec<f32> {
-    let tensor = file.tensor("logits").unwrap();
-    let all = tensor.to_f32().unwrap();
-    let [_, width, entries] = tensor.shape() else {
-        return all;
-    };
-    let batch = &case.batch;
-    let mut rows = Vec::new();
-    for (i, w) in batch.output_offsets.windows(2).enumerate() {
-        for &row in &batch.outputs[w[0]..w[1]] {
-            let place = i * width + batch.positions[row as usize] as usize;
-            rows.extend_from_slice(&all[place * entries..][..*entries]);
-        }
-    }
-    rows
-}
-
 fn check(folder: &str, head: Head) {
     let dir = golden(folder);
     let file = Checkpoint::open(dir.join("golden.safetensors")).unwrap();
@@ -92,6 +74,11 @@ fn mistral_with_a_sliding_window_agrees_with_transformers() {
 #[test]
 fn qwen3_with_normalised_heads_agrees_with_transformers() {
     check("tiny_qwen3", Head::CausalLm);
+}
+
+#[test]
+fn gpt2_agrees_with_transformers() {
+    check("tiny_gpt2", Head::CausalLm);
 }
 
 #[test]

@@ -330,6 +330,36 @@ fn a_linear_layer_without_a_bias() {
 }
 
 #[test]
+fn a_linear_layer_whose_weight_is_stored_the_other_way_round() {
+    let turned = |param: Param| Param {
+        transposed: true,
+        ..param
+    };
+    Op::new(&[(5, 7), (7, 3), (1, 3)], 28, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.linear(&x, turned(p[1]), p[2])
+    })
+    .check_every_entry();
+    Op::new(&[(5, 14), (7, 3)], 29, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.gated_linear(&x, Activation::Silu, turned(p[1]), None)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn columns_give_back_to_where_they_were_taken() {
+    Op::new(&[(5, 9), (5, 3)], 30, |tape, p| {
+        let x = input(tape, p[0]);
+        let (first, last) = (tape.columns(&x, 1..4), tape.columns(&x, 6..9));
+        let sum = tape.add(first, &last, 0.0);
+        let other = input(tape, p[1]);
+        tape.add(sum, &other, RATE)
+    })
+    .check_every_entry();
+}
+
+#[test]
 fn operations_in_a_row_that_use_one_input_several_times() {
     let rows: Rc<[u32]> = Rc::new([0, 4]);
     let (q, k): (Rc<[usize]>, Rc<[usize]>) = (Rc::new([0, 1, 2]), Rc::new([0, 4, 6]));

@@ -40,8 +40,8 @@ fn a_broken_configuration_is_refused_with_its_file_and_field() {
     let fields = [
         (
             "model_type",
-            json!("gpt2"),
-            "model type `gpt2` is not supported",
+            json!("t5"),
+            "model type `t5` is not supported",
         ),
         (
             "model_type",
@@ -83,8 +83,8 @@ fn a_broken_configuration_is_refused_with_its_file_and_field() {
         ),
         (
             "hidden_act",
-            json!("swish"),
-            "activation `swish` is not supported",
+            json!("mish"),
+            "activation `mish` is not supported",
         ),
         ("hidden_act", json!(3), "`hidden_act` is 3, not a name"),
         (
@@ -119,6 +119,88 @@ fn a_broken_configuration_is_refused_with_its_file_and_field() {
             &format!("DIR/config.json: {expected}"),
         );
     }
+}
+
+/// A small Llama's configuration with some fields changed.
+fn decoder(changes: Value) -> Result<Config, TuneError> {
+    let mut raw = json!({
+        "model_type": "llama", "vocab_size": 50, "hidden_size": 24, "intermediate_size": 32,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 32,
+    });
+    let fields = raw.as_object_mut().unwrap();
+    fields.extend(changes.as_object().unwrap().clone());
+    Config::from_raw(fields.clone(), Path::new("config.json"))
+}
+
+#[test]
+fn a_decoder_that_is_not_built_in_is_refused_with_the_field() {
+    for (changes, expected) in [
+        (
+            json!({"num_key_value_heads": 3}),
+            "3 heads of keys and values do not divide 4 attention heads",
+        ),
+        (
+            json!({"num_attention_heads": 5}),
+            "5 attention heads do not divide the hidden size 24",
+        ),
+        (json!({"head_dim": 5}), "heads of 5 columns cannot be rotated"),
+        (
+            json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
+            "rotary embeddings scaled by `dynamic` are not supported (default, linear, llama3 and \
+             yarn are)",
+        ),
+        (json!({"rope_theta": 0.5}), "`rope_theta` is 0.5, not a number above 1"),
+        (
+            json!({"quantization_config": {"bits": 4}}),
+            "the weights are quantised; take the model's original weights",
+        ),
+        (
+            json!({"model_type": "mistral", "sliding_window": 0}),
+            "`sliding_window` is 0",
+        ),
+        (
+            json!({"model_type": "qwen3", "use_sliding_window": true, "layer_types": ["linear"]}),
+            "attention of type \"linear\" is not supported",
+        ),
+        (
+            json!({"model_type": "gpt2", "n_embd": 10, "n_head": 3}),
+            "3 attention heads do not divide the hidden size 10",
+        ),
+        (
+            json!({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": true}),
+            "`scale_attn_by_inverse_layer_idx` is true, which is not supported",
+        ),
+        (
+            json!({"model_type": "gpt2", "embd_pdrop": 0.2}),
+            "`embd_pdrop` is 0.2 and `resid_pdrop` 0.1; they must be equal here",
+        ),
+        (json!({"mlp_bias": 1}), "`mlp_bias` is 1, not true or false"),
+    ] {
+        let error = decoder(changes.clone()).unwrap_err();
+        assert_eq!(error.to_string(), format!("config.json: {expected}"), "{changes}");
+    }
+}
+
+#[test]
+fn the_windows_of_a_decoder_are_as_its_type_says() {
+    let sliding = |changes| {
+        let decoder = decoder(changes).unwrap().decoder.unwrap();
+        (decoder.window, decoder.sliding)
+    };
+    let none = (None, vec![false, false]);
+    assert_eq!(sliding(json!({"sliding_window": 8})), none);
+    assert_eq!(
+        sliding(json!({"model_type": "mistral", "sliding_window": 8})),
+        (Some(8), vec![true, true])
+    );
+    let absent = json!({"model_type": "mistral", "sliding_window": null});
+    assert_eq!(sliding(absent), none);
+    let qwen = |used: bool| {
+        json!({"model_type": "qwen2", "sliding_window": 8, "use_sliding_window": used,
+               "max_window_layers": 1})
+    };
+    assert_eq!(sliding(qwen(false)), none);
+    assert_eq!(sliding(qwen(true)), (Some(8), vec![false, true]));
 }
 
 #[test]

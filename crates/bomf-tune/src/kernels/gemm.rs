@@ -79,6 +79,27 @@ pub fn add_a_b(c: &mut [f32], alpha: f32, a: &[f32], b: &[f32], (m, n, k): (usiz
     );
 }
 
+/// `C[m, n] += alpha A[k, m]ᵀ B[n, k]ᵀ`
+///
+/// # Panics
+/// If a slice is not of the size its shape says.
+pub fn add_at_bt(
+    c: &mut [f32],
+    alpha: f32,
+    a: &[f32],
+    b: &[f32],
+    (m, n, k): (usize, usize, usize),
+) {
+    matmul(
+        MatMut::from_row_major_slice_mut(c, m, n),
+        Accum::Add,
+        MatRef::from_row_major_slice(a, k, m).transpose(),
+        MatRef::from_row_major_slice(b, n, k).transpose(),
+        alpha,
+        par(m, n, k),
+    );
+}
+
 /// Columns `first..` of a row-major matrix of `width` columns.
 #[derive(Debug, Clone, Copy)]
 pub struct Columns {

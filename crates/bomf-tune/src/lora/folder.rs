@@ -160,7 +160,7 @@ impl Network {
             "lora_dropout": options.dropout,
             "use_rslora": options.rslora,
             "use_dora": false,
-            "fan_in_fan_out": false,
+            "fan_in_fan_out": adapters.iter().any(|a| a.weight.transposed),
             "bias": "none",
             "init_lora_weights": true,
             "rank_pattern": {},

@@ -21,6 +21,7 @@
 mod folder;
 
 use crate::TuneError;
+use crate::kernels::gemm;
 use crate::models::Model;
 use crate::params::{Init, Layout, Param};
 use rand::Rng;
@@ -128,7 +129,7 @@ fn kinds(modules: &[&str]) -> Vec<String> {
 pub struct Adapter {
     /// The layer's name.
     pub module: String,
-    /// Its weight, `[out, in]`.
+    /// Its weight, `[out, in]`, or `[in, out]` where it is stored so.
     pub weight: Param,
     /// The factor A, `[r, in]`.
     pub a: Param,
@@ -168,13 +169,13 @@ impl Adapters {
                 continue;
             }
             // Kaiming's uniform with a = √5, as `torch.nn.Linear` has it.
-            let bound = 1.0 / (weight.cols as f32).sqrt();
+            let bound = 1.0 / (weight.inputs() as f32).sqrt();
             let (a, b) = (factor_name(module, 'A'), factor_name(module, 'B'));
             list.push(Adapter {
                 module: module.clone(),
                 weight: *weight,
-                a: layout.factor(a, options.r, weight.cols, Init::Uniform(bound)),
-                b: layout.factor(b, weight.rows, options.r, Init::Zeros),
+                a: layout.factor(a, options.r, weight.inputs(), Init::Uniform(bound)),
+                b: layout.factor(b, weight.outputs(), options.r, Init::Zeros),
             });
         }
         Ok(Adapters {
@@ -220,7 +221,12 @@ impl Adapters {
             let of = |p: Param| &factors[p.offset - self.range.start..][..p.len()];
             let weight = &mut weights[adapter.weight.offset..][..adapter.weight.len()];
             let sizes = (rows, cols, self.options.r);
-            crate::kernels::gemm::add_a_b(weight, scale, of(adapter.b), of(adapter.a), sizes);
+            let (a, b) = (of(adapter.a), of(adapter.b));
+            if adapter.weight.transposed {
+                gemm::add_at_bt(weight, scale, a, b, sizes);
+            } else {
+                gemm::add_a_b(weight, scale, b, a, sizes);
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum ModelType {
     Roberta,
     /// DistilBERT (Sanh et al. 2019).
     DistilBert,
+    /// GPT-2 (Radford et al. 2019).
+    Gpt2,
     /// Llama (Touvron et al. 2023), 1 to 3.
     Llama,
     /// Mistral (Jiang et al. 2023).
@@ -32,6 +34,7 @@ impl ModelType {
         match self {
             ModelType::Bert | ModelType::Roberta => &["query", "value"],
             ModelType::DistilBert => &["q_lin", "v_lin"],
+            ModelType::Gpt2 => &["c_attn"],
             _ => &["q_proj", "v_proj"],
         }
     }
@@ -67,7 +70,7 @@ impl Dropout {
     }
 }
 
-/// What decoders have beside the fields of encoders.
+/// What decoders of the Llama family have beside the fields of encoders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoder {
     /// Heads of the keys and values, a divisor of those of the queries.
@@ -121,7 +124,7 @@ pub struct Config {
     pub initializer_range: f32,
     /// The padding token; RoBERTa counts positions from it.
     pub pad_token_id: usize,
-    /// What a decoder has beside this.
+    /// What a decoder of the Llama family has beside this.
     pub decoder: Option<Decoder>,
     /// `config.json` as it was.
     pub raw: Map<String, Value>,
@@ -214,6 +217,60 @@ impl Fields<'_> {
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(other) => Err(self.error(format!("`{name}` is {other}, not true or false"))),
         }
+    }
+
+    /// Refuses a flag that is not what is built in.
+    fn must_be(&self, name: &str, value: bool) -> Result<(), TuneError> {
+        match self.flag(name, value)? == value {
+            true => Ok(()),
+            false => Err(self.error(format!("`{name}` is {}, which is not supported", !value))),
+        }
+    }
+
+    /// A configuration of GPT-2.
+    fn gpt2(&self) -> Result<Config, TuneError> {
+        self.must_be("scale_attn_weights", true)?;
+        self.must_be("scale_attn_by_inverse_layer_idx", false)?;
+        self.must_be("add_cross_attention", false)?;
+        self.must_be("tie_word_embeddings", true)?;
+        let hidden_size = self.positive("n_embd", Some(768))?;
+        let (hidden, embedding) = (
+            self.rate("resid_pdrop", 0.1)?,
+            self.rate("embd_pdrop", 0.1)?,
+        );
+        if hidden != embedding {
+            return Err(self.error(format!(
+                "`embd_pdrop` is {embedding} and `resid_pdrop` {hidden}; they must be equal here"
+            )));
+        }
+        let activation = match self.raw.get("activation_function") {
+            None | Some(Value::Null) => Activation::GeluTanh,
+            Some(_) => self.activation("activation_function")?,
+        };
+        Ok(Config {
+            model_type: ModelType::Gpt2,
+            vocab_size: self.positive("vocab_size", Some(50_257))?,
+            hidden_size,
+            num_layers: match self.raw.get("n_layer") {
+                None | Some(Value::Null) => 12,
+                Some(_) => self.layers("n_layer")?,
+            },
+            num_heads: self.positive("n_head", Some(12))?,
+            intermediate_size: self.positive("n_inner", Some(4 * hidden_size))?,
+            activation,
+            max_positions: self.positive("n_positions", Some(1024))?,
+            type_vocab_size: 0,
+            layer_norm_eps: self.float("layer_norm_epsilon", 1e-5)?,
+            dropout: Dropout {
+                hidden,
+                attention: self.rate("attn_pdrop", 0.1)?,
+                classifier: 0.0,
+            },
+            initializer_range: self.float("initializer_range", 0.02)?,
+            pad_token_id: 0,
+            decoder: None,
+            raw: Map::new(),
+        })
     }
 
     /// A configuration of the Llama family.
@@ -362,6 +419,7 @@ impl Config {
             Some("bert") => ModelType::Bert,
             Some("roberta" | "xlm-roberta" | "camembert") => ModelType::Roberta,
             Some("distilbert") => ModelType::DistilBert,
+            Some("gpt2") => ModelType::Gpt2,
             Some("llama") => ModelType::Llama,
             Some("mistral") => ModelType::Mistral,
             Some("qwen2") => ModelType::Qwen2,
@@ -381,7 +439,10 @@ impl Config {
             return Err(fields.error("`is_decoder` is true; only encoders are supported".into()));
         }
         let config = if model_type.is_decoder() {
-            fields.decoder(model_type)?
+            match model_type {
+                ModelType::Gpt2 => fields.gpt2()?,
+                _ => fields.decoder(model_type)?,
+            }
         } else if model_type == ModelType::DistilBert {
             Config {
                 model_type,

@@ -72,11 +72,13 @@ impl<'a> Names<'a> {
             super::ModelType::Bert => "bert.",
             super::ModelType::Roberta => "roberta.",
             super::ModelType::DistilBert => "distilbert.",
+            super::ModelType::Gpt2 => "transformer.",
             _ => "model.",
         };
-        let anchor = match config.decoder {
-            None => "embeddings.word_embeddings.weight",
-            Some(_) => "embed_tokens.weight",
+        let anchor = match config.model_type {
+            super::ModelType::Gpt2 => "wte.weight",
+            kind if kind.is_decoder() => "embed_tokens.weight",
+            _ => "embeddings.word_embeddings.weight",
         };
         let theirs = checkpoint
             .names()
@@ -292,6 +294,7 @@ impl Network {
             super::ModelType::Bert => "Bert",
             super::ModelType::Roberta => "Roberta",
             super::ModelType::DistilBert => "DistilBert",
+            super::ModelType::Gpt2 => "GPT2",
             super::ModelType::Llama => "Llama",
             super::ModelType::Mistral => "Mistral",
             super::ModelType::Qwen2 => "Qwen2",
@@ -300,6 +303,7 @@ impl Network {
         let kind = match self.head() {
             Head::Classifier { .. } => "ForSequenceClassification",
             Head::MaskedLm => "ForMaskedLM",
+            Head::CausalLm if family == "GPT2" => "LMHeadModel",
             Head::CausalLm => "ForCausalLM",
         };
         // XLM-RoBERTa and CamemBERT keep the class that their own type names.

@@ -7,6 +7,7 @@ mod config;
 mod decoder;
 mod distilbert;
 mod folder;
+mod gpt2;
 mod roberta;
 mod rope;
 
@@ -113,6 +114,9 @@ impl Network {
             (ModelType::DistilBert, Head::Classifier { outputs }) => Box::new(
                 distilbert::DistilBert::declare(&mut layout, &config, outputs)?,
             ),
+            (ModelType::Gpt2, Head::Classifier { .. } | Head::CausalLm) => {
+                Box::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
+            }
             (kind, Head::Classifier { .. } | Head::CausalLm) if kind.is_decoder() => {
                 let Some(decoder) = &config.decoder else {
                     return Err(wrong_head("the configuration of a decoder is incomplete"));
@@ -126,8 +130,8 @@ impl Network {
             }
             (_, Head::CausalLm | Head::Classifier { .. }) => {
                 return Err(wrong_head(
-                    "an encoder is no causal language model; take a model of type llama, mistral, \
-                     qwen2 or qwen3",
+                    "an encoder is no causal language model; take a model of type gpt2, llama, \
+                     mistral, qwen2 or qwen3",
                 ));
             }
             (_, Head::MaskedLm) => {

@@ -147,7 +147,7 @@ impl Tape<'_> {
                 weight,
                 bias,
             } => {
-                let (rows, out, inp) = (x.rows(), weight.rows, weight.cols);
+                let (rows, out, inp) = (x.rows(), weight.outputs(), weight.inputs());
                 if let Some(d_bias) = bias.and_then(|bias| self.gradient(bias)) {
                     linear::add_column_sums(d_bias, &d);
                 }
@@ -155,13 +155,22 @@ impl Tape<'_> {
                     let transformed = self.transformed(&x, input);
                     let input = transformed.as_deref().unwrap_or(&x);
                     if let Some(d_weight) = self.gradient(weight) {
-                        gemm::at_b(d_weight, Into::Add, &d, input, (out, inp, rows));
+                        if weight.transposed {
+                            gemm::at_b(d_weight, Into::Add, input, &d, (inp, out, rows));
+                        } else {
+                            gemm::at_b(d_weight, Into::Add, &d, input, (out, inp, rows));
+                        }
                     }
                 }
                 if x.0.grad.is_some() {
                     let mut d_x = self.pool.take(rows * inp);
+                    let product = if weight.transposed {
+                        gemm::a_bt
+                    } else {
+                        gemm::a_b
+                    };
                     let weight = weight.of(self.params);
-                    gemm::a_b(&mut d_x, Into::Replace, &d, weight, (rows, inp, out));
+                    product(&mut d_x, Into::Replace, &d, weight, (rows, inp, out));
                     self.activation_back(&x, input, d_x);
                 }
             }
@@ -232,6 +241,16 @@ impl Tape<'_> {
             } => {
                 self.low_rank_back(&d, &x, mask, &low, factors);
                 self.give_slot(base, d);
+            }
+            Op::Columns { x, first } => {
+                let (cols, part) = (x.cols(), d.len() / x.rows().max(1));
+                let mut d_x = self.pool.take(x.len());
+                d_x.fill(0.0);
+                let rows = d_x.chunks_exact_mut(cols);
+                for (d_x, d) in rows.zip(d.chunks_exact(part.max(1))) {
+                    d_x[first..first + part].copy_from_slice(d);
+                }
+                self.give(&x, d_x);
             }
             Op::Gather { x, rows } => {
                 let mut d_x = self.pool.take(x.len());

@@ -11,6 +11,7 @@ use crate::kernels::rope::Rotation;
 use crate::kernels::{dropout, embedding, layer_norm, linear, rms_norm, rope};
 use crate::lora::Adapters;
 use crate::params::Param;
+use std::ops::Range;
 use std::rc::Rc;
 
 impl Tape<'_> {
@@ -296,7 +297,7 @@ impl Tape<'_> {
     }
 
     fn plain_linear(&mut self, x: &Var, input: Input, weight: Param, bias: Option<Param>) -> Var {
-        let shape = (x.rows(), weight.rows);
+        let shape = (x.rows(), weight.outputs());
         let mut y = self.pool.take(shape.0 * shape.1);
         let into = match bias {
             None => Replace::Replace,
@@ -306,9 +307,14 @@ impl Tape<'_> {
             }
         };
         let transformed = self.transformed(x, input);
-        let sizes = (shape.0, weight.rows, weight.cols);
+        let sizes = (shape.0, weight.outputs(), weight.inputs());
         let operand = transformed.as_deref().unwrap_or(x);
-        gemm::a_bt(&mut y, into, operand, weight.of(self.params), sizes);
+        let product = if weight.transposed {
+            gemm::a_b
+        } else {
+            gemm::a_bt
+        };
+        product(&mut y, into, operand, weight.of(self.params), sizes);
         drop(transformed);
         let wanted = self.trains(weight) || x.0.grad.is_some();
         let x = x.clone();
@@ -390,6 +396,21 @@ impl Tape<'_> {
             k_offsets: k_offsets.clone(),
             heads,
             causal,
+        })
+    }
+
+    /// Columns `range` of `x`.
+    pub fn columns(&mut self, x: &Var, range: Range<usize>) -> Var {
+        let mut y = self.pool.take(x.rows() * range.len());
+        let rows = y.chunks_exact_mut(range.len().max(1));
+        for (y, x) in rows.zip(x.chunks_exact(x.cols())) {
+            y.copy_from_slice(&x[range.clone()]);
+        }
+        let x = x.clone();
+        let shape = (x.rows(), range.len());
+        self.push(shape, y, x.0.grad.is_some(), || Op::Columns {
+            x,
+            first: range.start,
         })
     }
 

@@ -126,6 +126,10 @@ enum Op {
         x: Var,
         rows: Rc<[u32]>,
     },
+    Columns {
+        x: Var,
+        first: usize,
+    },
 }
 
 /// What is done to the input of a linear layer on the way.

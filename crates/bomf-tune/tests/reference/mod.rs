@@ -158,6 +158,24 @@ pub fn read_decoder_case(file: &Checkpoint) -> Case {
     }
 }
 
+/// The rows of padded logits at which outputs are asked.
+pub fn asked(file: &Checkpoint, case: &Case) -> Vec<f32> {
+    let tensor = file.tensor("logits").unwrap();
+    let all = tensor.to_f32().unwrap();
+    let [_, width, entries] = tensor.shape() else {
+        return all;
+    };
+    let batch = &case.batch;
+    let mut rows = Vec::new();
+    for (i, w) in batch.output_offsets.windows(2).enumerate() {
+        for &row in &batch.outputs[w[0]..w[1]] {
+            let place = i * width + batch.positions[row as usize] as usize;
+            rows.extend_from_slice(&all[place * entries..][..*entries]);
+        }
+    }
+    rows
+}
+
 /// Logits and loss; adds to `gradients` those of the summed loss.
 pub fn forward_backward(model: &Model, case: &Case, gradients: &mut Gradients) -> (Vec<f32>, f64) {
     let workspace = Workspace::default();

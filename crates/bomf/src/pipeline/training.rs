@@ -21,6 +21,7 @@ pub(super) fn train_options(choices: &Finetune, epochs: usize, seed: u64) -> Opt
         schedule: match choices.schedule {
             Schedule::Constant => optim::Schedule::Constant,
             Schedule::Linear => optim::Schedule::Linear,
+            Schedule::Cosine => optim::Schedule::Cosine,
         },
         adamw: AdamWOptions {
             beta1: choices.adam_beta1,

@@ -164,7 +164,7 @@ impl Finetune {
                     .find(|(word, _)| matches!(value, HyperValue::Text(text) if text == word));
                 match named {
                     Some((_, schedule)) => self.schedule = *schedule,
-                    None => return Err(wrong("constant or linear".into())),
+                    None => return Err(wrong("constant, linear or cosine".into())),
                 }
             }
         }

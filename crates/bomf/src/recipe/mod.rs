@@ -202,6 +202,8 @@ pub enum Schedule {
     Constant,
     /// It falls to 0 at the last step, in a line.
     Linear,
+    /// It falls to 0 at the last step, along half a cosine.
+    Cosine,
 }
 
 /// Which checkpoints of the fine-tuning run are members.
@@ -301,6 +303,7 @@ named!(Light {
 named!(Schedule {
     Constant = "constant",
     Linear = "linear",
+    Cosine = "cosine",
 });
 
 named!(Surrogate {

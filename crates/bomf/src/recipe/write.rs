@@ -189,7 +189,7 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
     out.field(
         "schedule",
         finetune.schedule,
-        "after the warm-up: constant or linear",
+        "after the warm-up: constant, linear or cosine",
     );
     lora(out, finetune.lora.as_ref());
     out.field(
