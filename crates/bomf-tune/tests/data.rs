@@ -196,13 +196,21 @@ fn prompts_and_completions_are_found_where_a_language_model_is_told() {
         assert_eq!(data.columns.text, first);
         assert_eq!(data.columns.text_pair.as_deref(), Some(second));
         assert_eq!(data.columns.label, "");
-        assert_eq!(data.train.texts[0].text_pair.as_deref().map(|t| &t[..1]), Some("b"));
+        assert_eq!(
+            data.train.texts[0].text_pair.as_deref().map(|t| &t[..1]),
+            Some("b")
+        );
         assert_eq!(data.train.labels, Labels::Tokens(vec![0; data.train.len()]));
         assert!(data.label_names.is_empty());
     }
-    let plain: String = (0..20).map(|i| format!("{{\"text\": \"words {i}\"}}\n")).collect();
+    let plain: String = (0..20)
+        .map(|i| format!("{{\"text\": \"words {i}\"}}\n"))
+        .collect();
     let data = read_with(&[("train.jsonl", &plain)], &options).unwrap();
-    assert_eq!((data.columns.text.as_str(), data.columns.text_pair), ("text", None));
+    assert_eq!(
+        (data.columns.text.as_str(), data.columns.text_pair),
+        ("text", None)
+    );
 }
 
 fn task_of(labels: &[&str]) -> (Task, Vec<String>) {

@@ -143,13 +143,19 @@ fn a_decoder_that_is_not_built_in_is_refused_with_the_field() {
             json!({"num_attention_heads": 5}),
             "5 attention heads do not divide the hidden size 24",
         ),
-        (json!({"head_dim": 5}), "heads of 5 columns cannot be rotated"),
+        (
+            json!({"head_dim": 5}),
+            "heads of 5 columns cannot be rotated",
+        ),
         (
             json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
             "rotary embeddings scaled by `dynamic` are not supported (default, linear, llama3 and \
              yarn are)",
         ),
-        (json!({"rope_theta": 0.5}), "`rope_theta` is 0.5, not a number above 1"),
+        (
+            json!({"rope_theta": 0.5}),
+            "`rope_theta` is 0.5, not a number above 1",
+        ),
         (
             json!({"quantization_config": {"bits": 4}}),
             "the weights are quantised; take the model's original weights",
@@ -177,7 +183,11 @@ fn a_decoder_that_is_not_built_in_is_refused_with_the_field() {
         (json!({"mlp_bias": 1}), "`mlp_bias` is 1, not true or false"),
     ] {
         let error = decoder(changes.clone()).unwrap_err();
-        assert_eq!(error.to_string(), format!("config.json: {expected}"), "{changes}");
+        assert_eq!(
+            error.to_string(),
+            format!("config.json: {expected}"),
+            "{changes}"
+        );
     }
 }
 

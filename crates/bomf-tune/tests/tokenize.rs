@@ -81,7 +81,11 @@ const LAST: u32 = 3;
 fn a_completion_is_to_be_predicted_with_its_end_and_a_prompt_is_not() {
     let dir = tokenizer_folder();
     let tokenizer = TextTokenizer::load(dir.path(), &decoder(json!([9, 10])), 40).unwrap();
-    let texts = [("the old man", Some("the sea")), ("the sea", None), ("the", Some(""))];
+    let texts = [
+        ("the old man", Some("the sea")),
+        ("the sea", None),
+        ("the", Some("")),
+    ];
     let sequences = tokenizer.encode_completions(texts.into_iter()).unwrap();
     assert_eq!(sequences.outputs_at(), OutputsAt::Targets);
     let word = |i: usize, place: usize| sequences.ids(i)[place];
@@ -121,7 +125,10 @@ fn an_example_with_nothing_to_predict_is_refused() {
     let tokenizer = TextTokenizer::load(dir.path(), &decoder(Value::Null), 40).unwrap();
     let texts = [("the", Some(""))];
     let error = tokenizer.encode_completions(texts.into_iter()).unwrap_err();
-    assert!(error.to_string().contains("no token to be predicted"), "{error}");
+    assert!(
+        error.to_string().contains("no token to be predicted"),
+        "{error}"
+    );
 }
 
 #[test]

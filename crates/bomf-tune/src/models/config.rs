@@ -435,7 +435,8 @@ impl Config {
         if let Some(kind) = position.filter(|kind| *kind != "absolute") {
             return Err(fields.error(format!("position embeddings `{kind}` are not supported")));
         }
-        if raw.get("is_decoder").and_then(Value::as_bool) == Some(true) {
+        let says_decoder = raw.get("is_decoder").and_then(Value::as_bool) == Some(true);
+        if says_decoder && !model_type.is_decoder() {
             return Err(fields.error("`is_decoder` is true; only encoders are supported".into()));
         }
         let config = if model_type.is_decoder() {

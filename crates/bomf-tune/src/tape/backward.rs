@@ -1,6 +1,6 @@
 //! The losses, and the walk back over the tape.
 
-use super::{Buffer, CausalRows, Factors, Input, Op, Tape, Var};
+use super::{Buffer, CausalRows, Factors, Input, Op, Slot, Tape, Var};
 use crate::kernels::attention::Segments;
 use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into};
@@ -91,7 +91,7 @@ impl Tape<'_> {
         self.give_slot(var.0.grad, d);
     }
 
-    fn give_slot(&mut self, slot: Option<usize>, d: Buffer) {
+    fn give_slot(&mut self, slot: Slot, d: Buffer) {
         let Some(slot) = slot else { return };
         match &mut self.grads[slot] {
             Some(sum) => linear::add(sum, &d),
@@ -131,29 +131,31 @@ impl Tape<'_> {
                 let affine = self.gradient(gamma.stacked_with(beta));
                 let affine = affine.map(|d| d.split_at_mut(gamma.len()));
                 layer_norm::backward(&mut d, &x_hat, &inv_std, gamma.of(params), affine);
-                if let Some(residual) = residual {
+                if residual.is_some() {
                     let mut copy = x_hat;
                     copy.copy_from_slice(&d);
-                    self.give(&residual, copy);
+                    self.give_slot(residual, copy);
                 }
                 if let Some(mask) = dropout {
                     dropout::apply(&mut d, mask);
                 }
-                self.give(&x, d);
+                self.give_slot(x, d);
             }
             Op::Linear {
                 x,
+                kept,
                 input,
                 weight,
                 bias,
             } => {
-                let (rows, out, inp) = (x.rows(), weight.outputs(), weight.inputs());
+                let (out, inp) = (weight.outputs(), weight.inputs());
+                let rows = d.len() / out;
                 if let Some(d_bias) = bias.and_then(|bias| self.gradient(bias)) {
                     linear::add_column_sums(d_bias, &d);
                 }
-                if self.trains(weight) {
-                    let transformed = self.transformed(&x, input);
-                    let input = transformed.as_deref().unwrap_or(&x);
+                if let Some(kept) = kept.as_ref().filter(|_| self.trains(weight)) {
+                    let transformed = self.transformed(kept, input);
+                    let input = transformed.as_deref().unwrap_or(kept);
                     if let Some(d_weight) = self.gradient(weight) {
                         if weight.transposed {
                             gemm::at_b(d_weight, Into::Add, input, &d, (inp, out, rows));
@@ -162,7 +164,7 @@ impl Tape<'_> {
                         }
                     }
                 }
-                if x.0.grad.is_some() {
+                if x.is_some() {
                     let mut d_x = self.pool.take(rows * inp);
                     let product = if weight.transposed {
                         gemm::a_bt
@@ -171,7 +173,10 @@ impl Tape<'_> {
                     };
                     let weight = weight.of(self.params);
                     product(&mut d_x, Into::Replace, &d, weight, (rows, inp, out));
-                    self.activation_back(&x, input, d_x);
+                    match kept {
+                        Some(kept) => self.activation_back(&kept, input, d_x),
+                        None => self.give_slot(x, d_x),
+                    }
                 }
             }
             Op::Activation { x, input } => self.activation_back(&x, input, d),
@@ -198,10 +203,10 @@ impl Tape<'_> {
                 residual,
                 mask,
             } => {
-                if residual.0.grad.is_some() {
+                if residual.is_some() {
                     let mut copy = self.pool.take(d.len());
                     copy.copy_from_slice(&d);
-                    self.give(&residual, copy);
+                    self.give_slot(residual, copy);
                 }
                 if let Some(mask) = mask {
                     dropout::apply(&mut d, mask);
@@ -210,7 +215,7 @@ impl Tape<'_> {
             }
             Op::Dropout { x, mask } => {
                 dropout::apply(&mut d, mask);
-                self.give(&x, d);
+                self.give_slot(x, d);
             }
             Op::Attention {
                 q,
@@ -242,24 +247,24 @@ impl Tape<'_> {
                 self.low_rank_back(&d, &x, mask, &low, factors);
                 self.give_slot(base, d);
             }
-            Op::Columns { x, first } => {
-                let (cols, part) = (x.cols(), d.len() / x.rows().max(1));
-                let mut d_x = self.pool.take(x.len());
+            Op::Columns { x, shape, first } => {
+                let (cols, part) = (shape.1, d.len() / shape.0.max(1));
+                let mut d_x = self.pool.take(shape.0 * cols);
                 d_x.fill(0.0);
                 let rows = d_x.chunks_exact_mut(cols);
                 for (d_x, d) in rows.zip(d.chunks_exact(part.max(1))) {
                     d_x[first..first + part].copy_from_slice(d);
                 }
-                self.give(&x, d_x);
+                self.give_slot(x, d_x);
             }
-            Op::Gather { x, rows } => {
-                let mut d_x = self.pool.take(x.len());
+            Op::Gather { x, shape, rows } => {
+                let cols = shape.1;
+                let mut d_x = self.pool.take(shape.0 * cols);
                 d_x.fill(0.0);
-                let cols = x.cols();
                 for (d, &row) in d.chunks_exact(cols).zip(rows.iter()) {
                     d_x[row as usize * cols..][..cols].copy_from_slice(d);
                 }
-                self.give(&x, d_x);
+                self.give_slot(x, d_x);
             }
         }
     }

@@ -79,8 +79,9 @@ impl Tape<'_> {
         let wanted = self.trains(gamma)
             || x.0.grad.is_some()
             || residual.is_some_and(|r| r.0.grad.is_some());
-        let (x, residual) = (x.clone(), residual.cloned());
-        self.push((x.rows(), x.cols()), y, wanted, || Op::LayerNorm {
+        let (shape, x) = ((x.rows(), x.cols()), x.0.grad);
+        let residual = residual.and_then(|residual| residual.0.grad);
+        self.push(shape, y, wanted, || Op::LayerNorm {
             x,
             residual,
             dropout,
@@ -245,7 +246,7 @@ impl Tape<'_> {
         }
         linear::add(&mut data, residual);
         let wanted = base.is_some() || residual.0.grad.is_some();
-        let residual = residual.clone();
+        let residual = residual.0.grad;
         self.push((rows, cols), data, wanted, || Op::Add {
             base,
             residual,
@@ -317,9 +318,11 @@ impl Tape<'_> {
         product(&mut y, into, operand, weight.of(self.params), sizes);
         drop(transformed);
         let wanted = self.trains(weight) || x.0.grad.is_some();
-        let x = x.clone();
+        let kept = (self.trains(weight) || input != Input::Plain).then(|| x.clone());
+        let x = x.0.grad;
         self.push(shape, y, wanted, || Op::Linear {
             x,
+            kept,
             input,
             weight,
             bias,
@@ -340,10 +343,8 @@ impl Tape<'_> {
         let mut y = self.pool.take(x.len());
         y.copy_from_slice(x);
         dropout::apply(&mut y, mask);
-        let x = x.clone();
-        self.push((x.rows(), x.cols()), y, x.0.grad.is_some(), || {
-            Op::Dropout { x, mask }
-        })
+        let (shape, x) = ((x.rows(), x.cols()), x.0.grad);
+        self.push(shape, y, x.is_some(), || Op::Dropout { x, mask })
     }
 
     /// Multi-head attention within each sequence, `[q rows, heads * d]`.
@@ -406,10 +407,10 @@ impl Tape<'_> {
         for (y, x) in rows.zip(x.chunks_exact(x.cols())) {
             y.copy_from_slice(&x[range.clone()]);
         }
-        let x = x.clone();
-        let shape = (x.rows(), range.len());
-        self.push(shape, y, x.0.grad.is_some(), || Op::Columns {
+        let (shape, x) = ((x.rows(), x.cols()), x.0.grad);
+        self.push((shape.0, range.len()), y, x.is_some(), || Op::Columns {
             x,
+            shape,
             first: range.start,
         })
     }
@@ -421,9 +422,10 @@ impl Tape<'_> {
         for (y, &row) in y.chunks_exact_mut(cols).zip(rows.iter()) {
             y.copy_from_slice(&x[row as usize * cols..][..cols]);
         }
-        let x = x.clone();
-        self.push((rows.len(), cols), y, x.0.grad.is_some(), || Op::Gather {
+        let (shape, x) = ((x.rows(), cols), x.0.grad);
+        self.push((rows.len(), cols), y, x.is_some(), || Op::Gather {
             x,
+            shape,
             rows: rows.clone(),
         })
     }

@@ -28,10 +28,12 @@ use std::rc::Rc;
 #[derive(Debug, Clone)]
 pub struct Var(Rc<Value>);
 
+/// The place of a gradient among the tape's; `None` where none is wanted.
+type Slot = Option<usize>;
+
 #[derive(Debug)]
 struct Value {
-    /// Place among the tape's gradients; `None` where no gradient is wanted.
-    grad: Option<usize>,
+    grad: Slot,
     rows: usize,
     cols: usize,
     data: Buffer,
@@ -57,15 +59,16 @@ impl Deref for Var {
     }
 }
 
-/// What an operation's backward pass needs.
+/// What an operation's backward pass needs: the numbers of an input only where they are
+/// read again, else the place of its gradient.
 #[derive(Debug)]
 enum Op {
     Embedding {
         tables: Vec<(Param, Rc<[u32]>)>,
     },
     LayerNorm {
-        x: Var,
-        residual: Option<Var>,
+        x: Slot,
+        residual: Slot,
         dropout: Option<Mask>,
         x_hat: Buffer,
         inv_std: Buffer,
@@ -73,7 +76,9 @@ enum Op {
         beta: Param,
     },
     Linear {
-        x: Var,
+        x: Slot,
+        /// Its input, where the weight is trained or something is done to the input.
+        kept: Option<Var>,
         input: Input,
         weight: Param,
         bias: Option<Param>,
@@ -90,18 +95,18 @@ enum Op {
     },
     /// Heads turned in place of what had the slot `base`.
     Rope {
-        base: Option<usize>,
+        base: Slot,
         rotation: Rc<Rotation>,
         shape: (usize, usize),
     },
     /// `dropout(x) + residual`, in place of what had the slot `base`.
     Add {
-        base: Option<usize>,
-        residual: Var,
+        base: Slot,
+        residual: Slot,
         mask: Option<Mask>,
     },
     Dropout {
-        x: Var,
+        x: Slot,
         mask: Mask,
     },
     Attention {
@@ -115,7 +120,7 @@ enum Op {
     },
     /// An adapter's part, added in place to what had the slot `base`.
     LowRank {
-        base: Option<usize>,
+        base: Slot,
         x: Var,
         mask: Option<Mask>,
         /// `dropout(x) Aᵀ`
@@ -123,11 +128,15 @@ enum Op {
         factors: Factors,
     },
     Gather {
-        x: Var,
+        x: Slot,
+        /// Of the whole matrix.
+        shape: (usize, usize),
         rows: Rc<[u32]>,
     },
     Columns {
-        x: Var,
+        x: Slot,
+        /// Of the whole matrix.
+        shape: (usize, usize),
         first: usize,
     },
 }

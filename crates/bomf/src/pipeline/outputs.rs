@@ -37,6 +37,10 @@ enum Form {
     Scores { classes: usize },
     /// A regression's values.
     Values,
+    /// A language model's outputs as they are: log probability and lead of each token.
+    Tokens,
+    /// Of many tokens, each example's sum of log probabilities and number of right ones.
+    TokenSums,
 }
 
 impl OutputObjectives {
@@ -53,6 +57,8 @@ impl OutputObjectives {
             Labels::Class(_) if classes == 2 => Form::Margin,
             Labels::Class(ids) if ids.len() * classes <= MAX_LOGITS => Form::Centred { classes },
             Labels::Class(_) => Form::Scores { classes },
+            Labels::Tokens(counts) if 2 * total(counts) <= MAX_LOGITS => Form::Tokens,
+            Labels::Tokens(_) => Form::TokenSums,
         };
         let directions = objectives.iter().skip(1).map(|o| o.direction);
         OutputObjectives {
@@ -84,14 +90,46 @@ impl OutputObjectives {
                 })
                 .collect()
             }
-            Form::Values => outputs.into(),
+            Form::Values | Form::Tokens => outputs.into(),
+            Form::TokenSums => {
+                let mut rows = outputs.chunks_exact(2);
+                let sums = self.counts().iter().flat_map(|&n| {
+                    let tokens = rows.by_ref().take(n as usize);
+                    tokens.fold([0.0, 0.0], |[sum, right], row| {
+                        [sum + row[0], right + f32::from(u8::from(row[1] > 0.0))]
+                    })
+                });
+                sums.collect()
+            }
         }
     }
 
     fn classes(&self) -> &[u32] {
         match &self.labels {
             Labels::Class(ids) => ids,
-            Labels::Value(_) => &[],
+            Labels::Value(_) | Labels::Tokens(_) => &[],
+        }
+    }
+
+    fn counts(&self) -> &[u32] {
+        match &self.labels {
+            Labels::Tokens(counts) => counts,
+            Labels::Class(_) | Labels::Value(_) => &[],
+        }
+    }
+
+    /// Writes the objectives of a language model, from the sum of its tokens' log
+    /// probabilities and the number of right ones.
+    fn write_tokens(&self, sum: f64, right: f64, objectives: &mut [f64]) {
+        let tokens = total(self.counts()) as f64;
+        let loss = -sum / tokens;
+        objectives[0] = -loss;
+        for ((metric, direction), out) in self.metrics.iter().zip(&mut objectives[1..]) {
+            *out = direction.maximised(match metric {
+                Metric::Perplexity => loss.exp(),
+                Metric::TokenAccuracy => right / tokens,
+                _ => f64::NAN,
+            });
         }
     }
 
@@ -112,7 +150,8 @@ impl Composite for OutputObjectives {
         match self.form {
             Form::Margin | Form::Values => examples,
             Form::Centred { classes } => examples * classes,
-            Form::Scores { .. } => 2 * examples,
+            Form::Scores { .. } | Form::TokenSums => 2 * examples,
+            Form::Tokens => 2 * total(self.counts()),
         }
     }
 
@@ -145,6 +184,18 @@ impl Composite for OutputObjectives {
                 let values = &values;
                 self.write(loss, &Predictions::Logits { values, classes }, objectives);
             }
+            (Form::Tokens, _) => {
+                let rows = outputs.chunks_exact(2);
+                let sum = rows.clone().map(|row| row[0].min(0.0)).sum();
+                let right = rows.filter(|row| row[1] > 0.0).count();
+                self.write_tokens(sum, right as f64, objectives);
+            }
+            (Form::TokenSums, _) => {
+                let rows = outputs.chunks_exact(2);
+                let sum = rows.clone().map(|row| row[0].min(0.0)).sum();
+                let right = rows.map(|row| row[1]).sum();
+                self.write_tokens(sum, right, objectives);
+            }
             (Form::Scores { .. }, _) => {
                 let mut loss = 0.0;
                 let mut hits = 0;
@@ -170,9 +221,14 @@ impl Composite for OutputObjectives {
                     / n;
                 self.write(loss, &Predictions::Values(&values), objectives);
             }
-            (Form::Values, Labels::Class(_)) => objectives.fill(f64::NAN),
+            (_, Labels::Class(_) | Labels::Tokens(_)) => objectives.fill(f64::NAN),
         }
     }
+}
+
+/// Tokens of all examples together.
+fn total(counts: &[u32]) -> usize {
+    counts.iter().map(|&n| n as usize).sum()
 }
 
 #[cfg(test)]
@@ -220,6 +276,7 @@ mod tests {
                 bomf_tune::metrics::mean_squared_error(&outputs, values),
                 Predictions::Values(&outputs),
             ),
+            Labels::Tokens(_) => unreachable!("they have a test of their own"),
         };
         let mut expected = vec![-loss.expect("a loss")];
         for (metric, objective) in metrics.iter().zip(&objectives[1..]) {
@@ -255,6 +312,37 @@ mod tests {
             &values,
             1,
         ));
+    }
+
+    #[test]
+    fn tokens_one_by_one_or_summed_give_the_scores_of_a_language_model() {
+        for examples in [30, 3000] {
+            let counts: Vec<u32> = (0..examples).map(|i| 1 + i % 7).collect();
+            let labels = Labels::Tokens(counts.clone());
+            let outputs: Vec<f32> = (0..total(&counts))
+                .flat_map(|i| [-1.5 + (i as f32).sin(), (i as f32 * 0.7).cos()])
+                .collect();
+            let objectives = [
+                objective("loss", Direction::Minimize),
+                objective("token_accuracy", Direction::Maximize),
+                objective("perplexity", Direction::Minimize),
+            ];
+            let metrics = [Metric::TokenAccuracy, Metric::Perplexity];
+            let of_outputs = OutputObjectives::new(&objectives, &metrics, &labels, 2);
+            let modelled = of_outputs.modelled(&outputs);
+            assert_eq!(modelled.len(), of_outputs.outputs());
+            let modelled: Vec<f64> = modelled.iter().map(|v| f64::from(*v)).collect();
+            let mut found = vec![0.0; 3];
+            of_outputs.evaluate(&modelled, &mut found);
+            let predictions = Predictions::Tokens(&outputs);
+            let losses = bomf_tune::metrics::token_losses(&outputs, &counts).expect("losses");
+            let mut expected = vec![-losses.iter().sum::<f64>() / losses.len() as f64];
+            for (metric, objective) in metrics.iter().zip(&objectives[1..]) {
+                let value = metric.compute(&predictions, &labels).expect("a metric");
+                expected.push(objective.direction.maximised(value));
+            }
+            agree((found, expected));
+        }
     }
 
     #[test]
