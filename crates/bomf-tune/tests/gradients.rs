@@ -212,14 +212,15 @@ fn causal(
     rate: f32,
 ) -> Op<'static> {
     let size = 4;
-    let ends = |count: &dyn Fn(&(&[u32], usize)) -> usize| -> Rc<[usize]> {
-        let mut offsets = vec![0];
-        for sequence in sequences {
-            offsets.push(offsets[offsets.len() - 1] + count(sequence));
-        }
-        offsets.into()
+    let ends = |counts: Vec<usize>| -> Rc<[usize]> {
+        let ends = counts.iter().scan(0, |end, count| {
+            *end += count;
+            Some(*end)
+        });
+        std::iter::once(0).chain(ends).collect()
     };
-    let (q, k) = (ends(&|s| s.0.len()), ends(&|s| s.1));
+    let q = ends(sequences.iter().map(|s| s.0.len()).collect());
+    let k = ends(sequences.iter().map(|s| s.1).collect());
     let positions: Rc<[u32]> = sequences.iter().flat_map(|s| s.0).copied().collect();
     let shapes = [
         (q[sequences.len()], heads * size),

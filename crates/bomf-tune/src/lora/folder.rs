@@ -65,7 +65,7 @@ pub fn read_options(dir: &Path) -> Result<LoraOptions, TuneError> {
     };
     // All layers may have a rank or alpha other than the configuration's first one.
     if options.scale() != first.scale {
-        options.alpha = first.scale / options.scale() * options.alpha;
+        options.alpha *= first.scale / options.scale();
     }
     Ok(options)
 }
