@@ -221,8 +221,8 @@ fn wrong_values_are_named_with_what_is_allowed() {
             "`finetune.early_stopping` is `yes`, but must be true or false",
         ),
         (
-            "finetune: {schedule: cosine}",
-            "`finetune.schedule` is `cosine`, but must be constant or linear",
+            "finetune: {schedule: wsd}",
+            "`finetune.schedule` is `wsd`, but must be constant, linear or cosine",
         ),
         (
             "finetune: 3",
