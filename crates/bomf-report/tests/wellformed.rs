@@ -282,7 +282,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
                 .collect(),
         },
         stage2: Stage2 {
-            surrogates: IndexMap::new(),
+            surrogates: indexmap::IndexMap::new(),
             initial_evaluations: if dice.unit() < 0.2 {
                 usize::MAX
             } else {

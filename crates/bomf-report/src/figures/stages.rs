@@ -111,7 +111,7 @@ mod tests {
                 members: Vec::new(),
             },
             stage2: Stage2 {
-                surrogates: IndexMap::new(),
+                surrogates: indexmap::IndexMap::new(),
                 initial_evaluations: 0,
                 history: Vec::new(),
             },

@@ -325,7 +325,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
                 .collect(),
         },
         stage2: Stage2 {
-            surrogates: IndexMap::new(),
+            surrogates: indexmap::IndexMap::new(),
             initial_evaluations: start.len(),
             history,
         },
