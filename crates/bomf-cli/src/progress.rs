@@ -195,6 +195,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Finetune => "fine-tuning",
         Phase::Fuse => "stage 2",
         Phase::Evaluate => "evaluation",
+        Phase::Report => "report split",
         Phase::Merge => "merging",
         Phase::Hash => "digests",
         Phase::Verify => "verifying",
@@ -207,6 +208,7 @@ fn unit(phase: Phase) -> &'static str {
     match phase {
         Phase::Fuse => "passes",
         Phase::Evaluate => "examples",
+        Phase::Report => "models",
         _ => "steps",
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in the pipeline.
 
+use crate::EvaluatorFault;
 use crate::hub::HubError;
 use crate::recipe::RecipeError;
 use bomf_checkpoint::CheckpointError;
@@ -182,6 +183,17 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A program that evaluates models gave no scores.
+    #[error("the evaluator gave no scores: {fault} (its log is {})", log.display())]
+    Evaluator {
+        /// What went wrong.
+        fault: EvaluatorFault,
+        /// What it said on stderr.
+        log: PathBuf,
+    },
+    /// Checkpoints are to be fused, but nothing says how they are scored.
+    #[error("there are neither data nor an evaluator to score models with")]
+    NoData,
     /// The observer asked to stop.
     #[error("interrupted{}", on_disk_words(out, on_disk))]
     Interrupted {
@@ -267,6 +279,12 @@ impl Error {
                 "embeddings are not matched token by token: fuse models of one vocabulary".into(),
             ),
             Error::NoRecord { .. } => Some("give a folder that `bomf merge` wrote".into()),
+            Error::Evaluator { fault, .. } => fault.hint(),
+            Error::NoData => Some(
+                "give --data with a folder of train, validation and test, or --evaluator with a \
+                 command"
+                    .into(),
+            ),
             Error::InputInOutput { .. } => Some("choose another --out".into()),
             Error::OtherArchitecture { .. } => Some("fuse checkpoints of one architecture".into()),
             Error::NoHead { .. } => Some("fine-tune it first, with `bomf run`".into()),
@@ -322,6 +340,14 @@ impl Error {
             | Error::UnknownLabel { .. }
             | Error::NoSuchPoint { .. }
             | Error::NoMixture { .. }
+            | Error::NoData
+            | Error::Evaluator {
+                fault:
+                    EvaluatorFault::NotStarted { .. }
+                    | EvaluatorFault::Missing { .. }
+                    | EvaluatorFault::Ambiguous { .. },
+                ..
+            }
             | Error::EmptySplit { .. } => true,
             Error::Study(_)
             | Error::Metric(_)
@@ -331,6 +357,7 @@ impl Error {
             | Error::Bo(_)
             | Error::Pareto(_)
             | Error::Threads { .. }
+            | Error::Evaluator { .. }
             | Error::Interrupted { .. } => false,
         }
     }

@@ -18,6 +18,8 @@ pub enum Phase {
     /// Evaluation of one model on a split, or of every method on the report split at
     /// the end of a run; unit: examples.
     Evaluate,
+    /// A program's evaluation of every method on the report split; unit: models.
+    Report,
     /// Merging checkpoints by a recipe; unit: bytes of the output.
     Merge,
     /// Digests of files; unit: bytes.

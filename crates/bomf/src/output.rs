@@ -1,5 +1,6 @@
 //! The output folder: taken only if it is free, cleared only of what bomf wrote.
 
+use crate::pipeline::EVALUATOR_LOG;
 use crate::{Error, Recipe, recipe};
 use bomf_study::{Event, Results, StudyError, read_journal};
 use std::path::{Path, PathBuf};
@@ -8,11 +9,12 @@ use std::path::{Path, PathBuf};
 const RECIPE: &str = "recipe.yaml";
 
 /// What a run writes beside it, and what is removed before another one.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "trials.jsonl",
     "pareto.json",
     "results.json",
     "report.html",
+    EVALUATOR_LOG,
     TUNED,
 ];
 /// The recipe with the outcome of stage 1 filled in.

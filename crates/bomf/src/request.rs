@@ -28,8 +28,9 @@ pub struct FuseRequest {
     /// Checkpoint folders, of any trainer; a folder that holds
     /// `checkpoint-<step>` folders stands for all of them.
     pub members: Vec<PathBuf>,
-    /// Folder of the data, as for [`RunRequest::data`].
-    pub data: PathBuf,
+    /// Folder of the data, as for [`RunRequest::data`]; not needed, and not looked at,
+    /// where the recipe has an [`Recipe::evaluator`].
+    pub data: Option<PathBuf>,
     /// Folder that everything is written to.
     pub out: PathBuf,
     /// Every choice; those of stage 1 and of the fine-tuning are not needed.

@@ -94,9 +94,9 @@ impl Comparison<'_> {
                 }
             };
             // A single model is what most methods give; only the searches give a front.
-            let all = match name {
-                MethodName::Bomf | MethodName::RandomSimplex => all,
-                _ => vec![scorer.maximised(&select)],
+            let all = match gives_a_front(name) {
+                true => all,
+                false => vec![scorer.maximised(&select)],
             };
             methods.push(Method {
                 name,
@@ -117,7 +117,12 @@ impl Comparison<'_> {
     }
 }
 
-fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {
+/// Whether a method's hypervolume is that of all it evaluated.
+pub(super) fn gives_a_front(name: MethodName) -> bool {
+    matches!(name, MethodName::Bomf | MethodName::RandomSimplex)
+}
+
+pub(super) fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {
     all.iter().map(|e| scorer.maximised(&e.scores)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::finish::{Gathered, finish};
 use super::task::Task;
-use super::{in_pool, members};
+use super::{external, in_pool, members};
 use crate::output::check_inputs;
 use crate::{Error, FuseRequest, Observer, claim_output};
 use bomf_checkpoint::{CheckpointError, is_model_folder, list_checkpoints};
@@ -13,22 +13,26 @@ use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Fuses existing checkpoints of one architecture, with all baselines.
+/// Fuses existing checkpoints of one architecture, with all baselines; scored by the
+/// engine on the request's data, or by the program that its recipe names.
 ///
 /// # Errors
 /// Where the checkpoints cannot be read or do not fit each other or the data, the
 /// output folder is taken, or the observer interrupts.
 pub fn fuse(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
-    in_pool(request.threads, || fuse_here(request, observer))
+    in_pool(request.threads, || match &request.recipe.evaluator {
+        Some(evaluator) => external::fuse(request, evaluator, observer),
+        None => fuse_here(request, observer),
+    })
 }
 
 /// A checkpoint and the step that its folder names.
-type Folder = (Option<u64>, PathBuf);
+pub(super) type Folder = (Option<u64>, PathBuf);
 
 /// The checkpoints in each folder, or the folder itself where it is a model and holds
 /// no `checkpoint-<step>` (a trainer's output folder is often both); by rising step
 /// where every one of them names its own, since shells sort names and not numbers.
-fn folders(members: &[PathBuf]) -> Result<Vec<Folder>, Error> {
+pub(super) fn folders(members: &[PathBuf]) -> Result<Vec<Folder>, Error> {
     let mut folders: Vec<Folder> = Vec::new();
     for path in members {
         match list_checkpoints(path) {
@@ -54,7 +58,7 @@ fn step_of(path: &Path) -> Option<u64> {
     all_digits.then(|| digits.parse().ok())?
 }
 
-fn label(path: &Path) -> String {
+pub(super) fn label(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -88,7 +92,7 @@ fn open(
     all(folders)
 }
 
-fn at_least_two(folders: &[Folder]) -> Result<(), Error> {
+pub(super) fn at_least_two(folders: &[Folder]) -> Result<(), Error> {
     match folders.len() {
         found @ 0..2 => Err(Error::TooFewMembers { found }),
         _ => Ok(()),
@@ -98,6 +102,7 @@ fn at_least_two(folders: &[Folder]) -> Result<(), Error> {
 fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
     let started = Instant::now();
     let recipe = &request.recipe;
+    let data = request.data.as_deref().ok_or(Error::NoData)?;
     let mut folders = folders(&request.members)?;
     at_least_two(&folders)?;
     let base = folders[0].1.clone();
@@ -105,7 +110,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
     for (_, path) in &folders[1..] {
         members::check_architecture(&config, &base, path)?;
     }
-    let task = Task::load(&request.data, &base, &config, recipe, true, observer)?;
+    let task = Task::load(data, &base, &config, recipe, true, observer)?;
     let network = Network::new(config, task.labels.head())?;
     let mut notes = task.notes.clone();
     let members = open(&network, &mut folders, &mut notes)?;
@@ -114,7 +119,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         .for_each(|note| observer.note(note));
     if request.overwrite {
         let members = folders.iter().map(|(_, path)| path.as_path());
-        check_inputs(&request.out, members.chain([request.data.as_path()]))?;
+        check_inputs(&request.out, members.chain([data]))?;
     }
     let out = &request.out;
     claim_output(out, request.overwrite, &task.settled(recipe))?;

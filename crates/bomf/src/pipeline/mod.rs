@@ -2,8 +2,9 @@
 //!
 //! Data flows one way: [`task`] reads the data, [`stage1`] finds the
 //! hyperparameters, [`trajectory`] fine-tunes and gathers members, [`members`] opens
-//! them, [`stage2`] searches the weights through [`evaluator`] and [`mixtures`],
-//! [`choose`] takes a point of the front, [`compare`] puts every method on the report
+//! them, [`stage2`] searches the weights through [`evaluator`] and its [`source`] of
+//! scores ([`mixtures`], or a program: [`external`]), [`choose`] takes a point of the
+//! front ([`settle`] does the three), [`compare`] puts every method on the report
 //! split, and [`finish`] writes.
 
 mod bench;
@@ -11,6 +12,7 @@ mod choose;
 mod compare;
 mod eval;
 mod evaluator;
+mod external;
 mod finish;
 mod fuse;
 mod goals;
@@ -33,6 +35,8 @@ mod trajectory;
 
 pub use bench::bench;
 pub use eval::eval;
+pub use external::EvaluatorFault;
+pub(crate) use external::LOG as EVALUATOR_LOG;
 pub use fuse::fuse;
 pub use pick::pick;
 pub use pretrain::pretrain;

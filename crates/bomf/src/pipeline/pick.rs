@@ -1,6 +1,7 @@
 //! `bomf pick`: another point of a run's front, or another method's average, as a model.
 
-use super::{in_pool, members};
+use super::external::candidate::{Checkpoints, Durability};
+use super::{external, in_pool, members};
 use crate::{Error, Pick, PickRequest, read_output};
 use bomf_checkpoint::{Dtype, FolderWriter};
 use bomf_study::{FrontPoint, Results, Scores};
@@ -18,6 +19,13 @@ pub fn pick(request: &PickRequest) -> Result<Scores, Error> {
         let run = &request.run;
         let (results, _) = read_output(run)?;
         let (weights, select) = mixture(&results, request.pick)?;
+        if results.task_kind == external::KIND {
+            let folders = results.finetune.members.iter();
+            let folders = folders.map(|member| place(run, &member.path)).collect();
+            let checkpoints = Checkpoints::open(folders)?;
+            checkpoints.write(weights, &request.target, Durability::New, &|| false)?;
+            return Ok(select.clone());
+        }
         let fused = run.join("fused");
         let config = Config::read(&fused)?;
         let outputs = config

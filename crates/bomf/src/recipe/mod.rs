@@ -22,7 +22,9 @@
 //! # Ok::<(), bomf::recipe::RecipeError>(())
 //! ```
 
+mod command;
 mod error;
+mod evaluator;
 mod hyperparameter;
 pub(crate) mod node;
 mod objectives;
@@ -34,7 +36,9 @@ mod tests;
 mod write;
 
 pub use bomf_tune::lora::{LoraOptions, Targets};
+pub use command::CommandLine;
 pub use error::RecipeError;
+pub use evaluator::{ExternalEvaluator, ExternalObjective};
 pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
 pub use objectives::Objectives;
 pub use task::{Columns, Metric, Optimised, Task, TaskKind};
@@ -62,6 +66,9 @@ pub struct Recipe {
     pub members: Members,
     /// The search for the weights that fuse them.
     pub stage2: Stage2,
+    /// A program that evaluates models in the engine's place, for `bomf fuse` alone;
+    /// `None` (the default) is the engine.
+    pub evaluator: Option<ExternalEvaluator>,
 }
 
 /// Stage 1: Bayesian optimisation of hyperparameters on the lightweight model.

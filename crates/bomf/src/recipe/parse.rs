@@ -4,9 +4,7 @@ use super::hyperparameter::Domain;
 use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::{
-    Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light, LoraOptions,
-    Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Targets,
-    Task, TaskKind, node,
+    Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator, node,
 };
 use indexmap::IndexMap;
 
@@ -32,7 +30,8 @@ pub(super) fn recipe(text: &str, file: &str) -> Result<Recipe, RecipeError> {
     recipe.finetune = finetune(top.section("finetune")?)?;
     recipe.stage1 = stage1(stage1_section, &recipe.finetune)?;
     recipe.members = members(top.section("members")?)?;
-    recipe.stage2 = stage2(top.section("stage2")?)?;
+    recipe.evaluator = evaluator::read(top.section("evaluator")?)?;
+    recipe.stage2 = stage2(top.section("stage2")?, recipe.evaluator.is_some())?;
     top.finish()?;
     for (name, fixed) in [
         (
@@ -373,7 +372,8 @@ fn members(mut section: Section<'_>) -> Result<Members, RecipeError> {
     Ok(members)
 }
 
-fn stage2(mut section: Section<'_>) -> Result<Stage2, RecipeError> {
+/// `is_external`: the objectives, with their weights, are those of `evaluator`.
+fn stage2(mut section: Section<'_>, is_external: bool) -> Result<Stage2, RecipeError> {
     let mut stage2 = Stage2::default();
     section.read("evaluations", &mut stage2.evaluations, |f| {
         f.count(0, 100_000).map(Some)
@@ -399,7 +399,7 @@ fn stage2(mut section: Section<'_>) -> Result<Stage2, RecipeError> {
     section.read("ref_point", &mut stage2.ref_point, |f| {
         numbers(&f, Range::FINITE).map(Some)
     })?;
-    if stage2.choose == Choose::Weights && stage2.objective_weights.is_none() {
+    if stage2.choose == Choose::Weights && stage2.objective_weights.is_none() && !is_external {
         return Err(RecipeError::Needed {
             file: section.file.into(),
             line: choose_line,

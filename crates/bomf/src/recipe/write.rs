@@ -1,8 +1,8 @@
 //! From a recipe to YAML: every value, each with a word on what it means.
 
+use super::evaluator::direction_name;
 use super::{
-    Dimension, Finetune, FrozenLayers, HyperValue, LoraOptions, Members, Optimised, Recipe, Stage1,
-    Stage2, Targets, Task,
+    Dimension, ExternalEvaluator, Finetune, FrozenLayers, HyperValue, LoraOptions, Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
@@ -23,6 +23,9 @@ pub(super) fn recipe(recipe: &Recipe) -> String {
     finetune(&mut out, &recipe.finetune);
     members(&mut out, &recipe.members);
     stage2(&mut out, &recipe.stage2);
+    if let Some(own) = &recipe.evaluator {
+        evaluator(&mut out, own);
+    }
     out.text
 }
 
@@ -296,6 +299,53 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
         by_objective(&stage2.ref_point),
         "of the hypervolume, like {loss: 1, accuracy: 0.5}; null: inferred",
     );
+    out.close();
+}
+
+/// Written only where there is one.
+fn evaluator(out: &mut Writer, evaluator: &ExternalEvaluator) {
+    out.open(
+        "evaluator",
+        "a program in the engine's place, for bomf fuse",
+    );
+    out.field(
+        "command",
+        quoted(evaluator.command.as_str()),
+        "{model}: its folder; {output}: where metrics are written, else they are printed",
+    );
+    let report = evaluator.report_command.as_ref();
+    out.field(
+        "report_command",
+        optional(report.map(|command| quoted(command.as_str()))),
+        "on the report split; null: it is not looked at",
+    );
+    out.open("objectives", "metrics by name: min or max");
+    for (name, objective) in &evaluator.objectives {
+        let mut value = format!("{{direction: {}", direction_name(objective.direction));
+        let options = [
+            ("weight", objective.weight),
+            ("ref_point", objective.ref_point),
+        ];
+        for (field, set) in options {
+            if let Some(set) = set {
+                value.push_str(&format!(", {field}: {}", number(set)));
+            }
+        }
+        value.push('}');
+        out.field(&quoted(name), value, "");
+    }
+    out.close();
+    out.field(
+        "choose_by",
+        optional_text(&evaluator.choose_by),
+        "an objective; null: the first that is not called loss",
+    );
+    out.field(
+        "timeout",
+        number(evaluator.timeout),
+        "seconds that an evaluation may take",
+    );
+    out.field("retries", evaluator.retries, "of an evaluation that failed");
     out.close();
 }
 

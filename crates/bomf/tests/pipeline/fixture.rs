@@ -204,7 +204,7 @@ pub fn request(data: &Path, out: &Path, recipe: Recipe) -> RunRequest {
 pub fn fusion(members: &[PathBuf], data: &Path, out: &Path, recipe: Recipe) -> FuseRequest {
     FuseRequest {
         members: members.into(),
-        data: data.into(),
+        data: Some(data.into()),
         out: out.into(),
         recipe,
         threads: 1,
