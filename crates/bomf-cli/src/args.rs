@@ -217,19 +217,52 @@ pub struct FinetuneArgs {
 #[command(after_help = "\
 Examples:
   bomf fuse --members ./trainer-output --data ./mrpc --out ./fused
-  bomf fuse --members run/checkpoint-400 run/checkpoint-800 --data ./mrpc --out ./fused")]
+  bomf fuse --members run/checkpoint-400 run/checkpoint-800 --data ./mrpc --out ./fused
+  bomf fuse --members ./llama/checkpoint-* --out ./fused --evaluator \"python3 eval.py {model}\" \\
+      --objective loss:min --objective accuracy:max
+
+An evaluator is any program that prints metrics as JSON, {\"loss\": 0.31, \"accuracy\": 0.88},
+on its last line, or writes them to {output}; files of lm-evaluation-harness are understood.
+It makes --data superfluous, and models of any architecture can be fused. No shell reads the
+command line. What it writes to stderr is in evaluator.log in the output folder.")]
 pub struct FuseArgs {
     /// Checkpoint folders, or a folder that holds checkpoint-<step> folders
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
     pub members: Vec<PathBuf>,
     /// Folder of train, validation and test: .jsonl, .csv, .tsv or .parquet
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    #[arg(long, value_name = "DIR", conflicts_with = "evaluator")]
+    pub data: Option<PathBuf>,
     /// Recipe in YAML; what it leaves out takes its default
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// A program that evaluates models, instead of the recipe's
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Evaluation by a program")]
+pub struct Evaluation {
+    /// Command that evaluates the model in the folder {model}
+    #[arg(long, value_name = "COMMAND")]
+    pub evaluator: Option<String>,
+    /// Command that does so on another split, for the final comparison
+    #[arg(long, value_name = "COMMAND")]
+    pub report_evaluator: Option<String>,
+    /// A metric to optimise, such as loss:min; several times for several
+    #[arg(long, value_name = "NAME:min|max")]
+    pub objective: Vec<String>,
+    /// The objective that models are chosen by [default: the first not called loss]
+    #[arg(long, value_name = "NAME")]
+    pub choose_by: Option<String>,
+    /// Seconds that an evaluation may take [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub evaluator_timeout: Option<f64>,
+    /// How often an evaluation that failed is tried again [default: 1]
+    #[arg(long, value_name = "N")]
+    pub evaluator_retries: Option<u8>,
 }
 
 const LORA_HELP: &str = "\

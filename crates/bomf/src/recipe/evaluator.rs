@@ -108,24 +108,48 @@ impl ExternalEvaluator {
         })
     }
 
-    /// Reads an objective as the command line has it, `accuracy:max`.
+    /// Reads objectives as the command line has them, `accuracy:max`.
     ///
     /// # Errors
-    /// [`RecipeError::BadValue`] for anything else.
-    pub fn parse_objective(text: &str) -> Result<(String, ExternalObjective), RecipeError> {
-        let wrong = || RecipeError::BadValue {
-            file: String::new(),
-            line: 0,
-            field: "--objective".into(),
-            value: format!("`{text}`"),
-            expected: "NAME:min or NAME:max".into(),
-            nearest: None,
-        };
-        // A metric's own name may hold a colon.
-        let (name, direction) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let known = DIRECTIONS.iter().find(|(known, _)| *known == direction);
-        let (_, direction) = known.filter(|_| !name.is_empty()).ok_or_else(wrong)?;
-        Ok((name.into(), ExternalObjective::new(*direction)))
+    /// [`RecipeError::BadValue`] for anything else, and for a name that comes twice.
+    pub fn parse_objectives(
+        texts: &[String],
+    ) -> Result<IndexMap<String, ExternalObjective>, RecipeError> {
+        let mut objectives = IndexMap::new();
+        for text in texts {
+            let wrong = |expected: &str| RecipeError::BadValue {
+                file: String::new(),
+                line: 0,
+                field: "--objective".into(),
+                value: format!("`{text}`"),
+                expected: expected.into(),
+                nearest: None,
+            };
+            // A metric's own name may hold a colon.
+            let parts = text.rsplit_once(':').filter(|(name, _)| !name.is_empty());
+            let known = |(name, word)| {
+                let known = DIRECTIONS.iter().find(|(known, _)| *known == word)?;
+                Some((name, known.1))
+            };
+            let found = parts.and_then(known);
+            let (name, direction) = found.ok_or_else(|| wrong("NAME:min or NAME:max"))?;
+            let objective = ExternalObjective::new(direction);
+            if objectives.insert(name.to_string(), objective).is_some() {
+                return Err(wrong("a metric that was not named before"));
+            }
+        }
+        Ok(objectives)
+    }
+
+    /// Optimises these objectives, if there are any, in place of those before; what chose
+    /// before does so no more unless it is among them.
+    pub fn set_objectives(&mut self, objectives: IndexMap<String, ExternalObjective>) {
+        if objectives.is_empty() {
+            return;
+        }
+        let chosen = self.choose_by.take();
+        self.choose_by = chosen.filter(|name| objectives.contains_key(name));
+        self.objectives = objectives;
     }
 
     /// Chooses by this objective from now on.

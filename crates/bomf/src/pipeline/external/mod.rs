@@ -165,8 +165,7 @@ impl EvaluatorFault {
 }
 
 /// Everything that a search by a program's word works on.
-pub(super) struct Prepared<'a> {
-    pub evaluator: &'a ExternalEvaluator,
+pub(super) struct Prepared {
     pub checkpoints: Checkpoints,
     pub goals: Goals,
     pub journal: Journal,
@@ -181,10 +180,10 @@ pub(super) fn on_disk() -> Vec<String> {
 }
 
 /// Opens the members and takes the output folder.
-pub(super) fn prepare<'a>(
+pub(super) fn prepare(
     request: &FuseRequest,
-    evaluator: &'a ExternalEvaluator,
-) -> Result<Prepared<'a>, Error> {
+    evaluator: &ExternalEvaluator,
+) -> Result<Prepared, Error> {
     let recipe = &request.recipe;
     // One made in code may hold what none read from a file can.
     Recipe::from_yaml(&recipe.to_yaml(), "")?;
@@ -216,7 +215,6 @@ pub(super) fn prepare<'a>(
             select: Scores::new(),
         });
     Ok(Prepared {
-        evaluator,
         checkpoints,
         goals: goals(evaluator),
         journal: Journal::create(&out.join("trials.jsonl"))?,
