@@ -224,7 +224,12 @@ Examples:
 An evaluator is any program that prints metrics as JSON, {\"loss\": 0.31, \"accuracy\": 0.88},
 on its last line, or writes them to {output}; files of lm-evaluation-harness are understood.
 It makes --data superfluous, and models of any architecture can be fused. No shell reads the
-command line. What it writes to stderr is in evaluator.log in the output folder.")]
+command line. What it writes to stderr is in evaluator.log in the output folder.
+
+With --serve the first line out describes the problem, and then, line by line (> in, < out):
+  > {\"evaluate\": [0.25, 0.75]}
+  < {\"scores\":{\"loss\":0.5,\"accuracy\":0.8},\"seconds\":0.3,\"evaluation\":1}
+  > {\"stop\": true}")]
 pub struct FuseArgs {
     /// Checkpoint folders, or a folder that holds checkpoint-<step> folders
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
@@ -237,6 +242,9 @@ pub struct FuseArgs {
     pub recipe: Option<PathBuf>,
     #[command(flatten)]
     pub target: Target,
+    /// Search nothing, but evaluate weights for another program: JSON lines on stdin, stdout
+    #[arg(long)]
+    pub serve: bool,
     #[command(flatten)]
     pub evaluation: Evaluation,
 }

@@ -23,6 +23,12 @@ pub fn data(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A line of a conversation to stdout. That the other side is gone ends it.
+pub fn answer(line: &str) -> std::io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush())
+}
+
 /// A result as JSON.
 pub fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Write {

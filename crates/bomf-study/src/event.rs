@@ -46,7 +46,8 @@ pub enum Event {
     },
     /// A mixture of stage 2.
     Stage2 {
-        /// The method that asked for it: a name of [`crate::MethodName`].
+        /// The method that asked for it: a name of [`crate::MethodName`], or `served`
+        /// where another program did.
         method: String,
         /// Number of the evaluation within its method, from 0.
         evaluation: usize,

@@ -194,6 +194,12 @@ pub enum Error {
     /// Checkpoints are to be fused, but nothing says how they are scored.
     #[error("there are neither data nor an evaluator to score models with")]
     NoData,
+    /// The other side of a conversation cannot be heard or reached.
+    #[error("the conversation broke off: {source}")]
+    Conversation {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The observer asked to stop.
     #[error("interrupted{}", on_disk_words(out, on_disk))]
     Interrupted {
@@ -304,6 +310,7 @@ impl Error {
             | Error::EmptySplit { .. }
             | Error::UnknownLabel { .. }
             | Error::Threads { .. }
+            | Error::Conversation { .. }
             | Error::Output { .. }
             | Error::Interrupted { .. } => None,
         }
@@ -357,6 +364,7 @@ impl Error {
             | Error::Bo(_)
             | Error::Pareto(_)
             | Error::Threads { .. }
+            | Error::Conversation { .. }
             | Error::Evaluator { .. }
             | Error::Interrupted { .. } => false,
         }

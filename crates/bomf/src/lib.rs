@@ -17,7 +17,9 @@ pub use hub::{HubError, Place, resolve_model};
 pub use merge::{DiffRequest, MergeOutcome, MergeRequest, VerifyRequest, diff, merge, verify};
 pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
-pub use pipeline::{EvaluatorFault, bench, eval, finetune, fuse, pick, pretrain, run, tune};
+pub use pipeline::{
+    Conversation, EvaluatorFault, bench, eval, finetune, fuse, pick, pretrain, run, serve, tune,
+};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
     BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, Pick, PickRequest,

@@ -3,6 +3,7 @@
 use super::{Context, run};
 use crate::args::{Evaluation, FuseArgs};
 use crate::failure::Failure;
+use crate::lines::Lines;
 use bomf::recipe::{CommandLine, ExternalEvaluator};
 use bomf::{FuseRequest, Recipe, RecipeError};
 
@@ -17,6 +18,10 @@ pub fn command(args: FuseArgs, context: &mut Context<'_>) -> Result<(), Failure>
         threads: context.global.threads,
         overwrite: args.target.overwrite,
     };
+    if args.serve {
+        let mut lines = Lines::of_stdin();
+        return Ok(bomf::serve(&request, &mut lines, &mut context.progress)?);
+    }
     let results = bomf::fuse(&request, &mut context.progress)?;
     run::tell(&request.out, &results, context)
 }

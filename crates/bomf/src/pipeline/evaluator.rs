@@ -97,7 +97,7 @@ impl<'a> Evaluator<'a> {
         started: Instant,
     ) -> Result<(), Error> {
         self.journal.append(&Event::Stage2 {
-            method: log.name.as_str().into(),
+            method: log.label.into(),
             evaluation: log.evaluations,
             weights: weights.to_vec(),
             state: match scores {
@@ -183,6 +183,8 @@ impl<'a> Evaluator<'a> {
 /// What one method has done so far.
 pub(super) struct Log {
     pub name: MethodName,
+    /// What stands for it in `trials.jsonl`.
+    pub label: &'static str,
     pub started: Instant,
     pub all: Vec<Evaluated>,
     pub evaluations: usize,
@@ -192,6 +194,7 @@ impl Log {
     pub fn new(name: MethodName) -> Self {
         Log {
             name,
+            label: name.as_str(),
             started: Instant::now(),
             all: Vec::new(),
             evaluations: 0,

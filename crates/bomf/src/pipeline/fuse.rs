@@ -63,7 +63,7 @@ pub(super) fn label(path: &Path) -> String {
 }
 
 /// Opens the members, and leaves those out that hold values which are not finite.
-fn open(
+fn open_members(
     network: &Network,
     folders: &mut Vec<Folder>,
     notes: &mut Vec<String>,
@@ -99,8 +99,18 @@ pub(super) fn at_least_two(folders: &[Folder]) -> Result<(), Error> {
     }
 }
 
-fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
-    let started = Instant::now();
+/// Everything that a fusion works on.
+pub(super) struct Opened {
+    pub base: PathBuf,
+    pub folders: Vec<Folder>,
+    pub task: Task,
+    pub network: Network,
+    pub members: MemberSet<'static>,
+    pub notes: Vec<String>,
+}
+
+/// Opens members and data, and takes the output folder.
+pub(super) fn open(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Opened, Error> {
     let recipe = &request.recipe;
     let data = request.data.as_deref().ok_or(Error::NoData)?;
     let mut folders = folders(&request.members)?;
@@ -113,7 +123,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
     let task = Task::load(data, &base, &config, recipe, true, observer)?;
     let network = Network::new(config, task.labels.head())?;
     let mut notes = task.notes.clone();
-    let members = open(&network, &mut folders, &mut notes)?;
+    let members = open_members(&network, &mut folders, &mut notes)?;
     notes[task.notes.len()..]
         .iter()
         .for_each(|note| observer.note(note));
@@ -121,8 +131,28 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         let members = folders.iter().map(|(_, path)| path.as_path());
         check_inputs(&request.out, members.chain([data]))?;
     }
-    let out = &request.out;
-    claim_output(out, request.overwrite, &task.settled(recipe))?;
+    claim_output(&request.out, request.overwrite, &task.settled(recipe))?;
+    Ok(Opened {
+        base,
+        folders,
+        task,
+        network,
+        members,
+        notes,
+    })
+}
+
+fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
+    let started = Instant::now();
+    let Opened {
+        base,
+        folders,
+        task,
+        network,
+        members,
+        notes,
+    } = open(request, observer)?;
+    let (recipe, out) = (&request.recipe, &request.out);
     let mut journal = Journal::create(&out.join("trials.jsonl"))?;
     let records: Vec<MemberRecord> = folders
         .iter()

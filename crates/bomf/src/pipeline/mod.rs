@@ -25,6 +25,7 @@ mod run;
 mod scorer;
 mod search;
 mod seeds;
+mod serve;
 mod settle;
 mod source;
 mod stage1;
@@ -41,6 +42,7 @@ pub use fuse::fuse;
 pub use pick::pick;
 pub use pretrain::pretrain;
 pub use run::{finetune, run, tune};
+pub use serve::{Conversation, serve};
 
 use crate::Error;
 use crate::recipe::{Finetune, RecipeError};

@@ -81,29 +81,11 @@ pub(super) fn search(
 ) -> Result<Outcome, Error> {
     let n = members.len();
     let scorer = evaluator.goals;
-    let vertices: Vec<Evaluated> = members
-        .iter()
-        .enumerate()
-        .filter_map(|(i, member)| {
-            Some(Evaluated {
-                weights: vertex(i, n),
-                scores: member.scores.clone()?,
-                std_errors: member.std_errors.clone(),
-                modelled: member.modelled.clone(),
-                evaluation: 0,
-            })
-        })
-        .collect();
+    let vertices = vertices(members);
     let Some(best_vertex) = best_of(&vertices, scorer) else {
         return Err(Error::NoMember);
     };
-    let ref_point = scorer.ref_point.clone().map_or_else(
-        || worst_and_margin(&vertices, scorer),
-        |own| {
-            let turn = |(o, v): (&bomf_study::Objective, f64)| o.direction.maximised(v);
-            scorer.objectives.iter().zip(own).map(turn).collect()
-        },
-    );
+    let ref_point = reference(scorer, &vertices);
 
     let mut methods = vec![
         Log::new(MethodName::BestCheckpoint).found(best_vertex.clone()),
@@ -151,6 +133,32 @@ pub(super) fn search(
         ref_point,
         record,
     })
+}
+
+/// The members that give scores, as mixtures.
+pub(super) fn vertices(members: &[Member]) -> Vec<Evaluated> {
+    let n = members.len();
+    let alone = |(i, member): (usize, &Member)| {
+        Some(Evaluated {
+            weights: vertex(i, n),
+            scores: member.scores.clone()?,
+            std_errors: member.std_errors.clone(),
+            modelled: member.modelled.clone(),
+            evaluation: 0,
+        })
+    };
+    members.iter().enumerate().filter_map(alone).collect()
+}
+
+/// The reference point, maximised: the recipe's, or one beyond the worst members.
+pub(super) fn reference(goals: &Goals, vertices: &[Evaluated]) -> Vec<f64> {
+    goals.ref_point.as_ref().map_or_else(
+        || worst_and_margin(vertices, goals),
+        |own| {
+            let turn = |(o, v): (&bomf_study::Objective, &f64)| o.direction.maximised(*v);
+            goals.objectives.iter().zip(own).map(turn).collect()
+        },
+    )
 }
 
 /// All that the classical methods evaluated, each mixture once, in the order in which

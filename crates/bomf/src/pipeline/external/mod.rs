@@ -10,7 +10,7 @@
 pub(super) mod candidate;
 mod metrics;
 mod process;
-mod program;
+pub(super) mod program;
 
 use super::compare::{gives_a_front, points};
 use super::evaluator::Evaluator;
@@ -256,14 +256,14 @@ pub(super) fn fuse(
         ..
     } = prepared;
     let mut on_disk = on_disk();
-    let mut program = Program::new(&evaluator.command, evaluator, &checkpoints, &goals, &out)?;
+    let mut program = Program::new(&evaluator.command, evaluator, &checkpoints, &goals, &out);
     let mut evaluations = Evaluator::new(
         recipe,
         &mut program,
         &goals,
         &mut journal,
         observer,
-        &out,
+        &request.out,
         &on_disk,
     );
     let settled = settle(recipe, &mut evaluations, &mut records)?;
@@ -289,7 +289,7 @@ pub(super) fn fuse(
     // The report split is touched here, and nowhere else.
     let reports = match &evaluator.report_command {
         Some(command) => {
-            let mut program = Program::new(command, evaluator, &checkpoints, &goals, &out)?;
+            let mut program = Program::new(command, evaluator, &checkpoints, &goals, &out);
             let reports = reports(&mut program, &settled.methods, observer);
             match reports {
                 Err(_) if observer.interrupted() => return Err(stopped(&on_disk)),
@@ -311,11 +311,7 @@ pub(super) fn fuse(
     let (parameters, _) = checkpoints.size()?;
     let results = Results {
         version: env!("CARGO_PKG_VERSION").into(),
-        task: recipe
-            .task
-            .name
-            .clone()
-            .unwrap_or_else(|| name(&request.out)),
+        task: task_name(recipe, &request.out),
         task_kind: KIND.into(),
         model: label(&checkpoints.folders()[0]),
         parameters: usize::try_from(parameters).unwrap_or(usize::MAX),
@@ -358,10 +354,14 @@ pub(super) fn fuse(
     Ok(results)
 }
 
-/// The task's name where nobody gave one.
-fn name(out: &Path) -> String {
-    let name = out.file_name().map(|name| name.to_string_lossy());
-    name.map_or_else(|| "fusion".into(), String::from)
+/// The task's name: the recipe's, else that of the output folder.
+pub(super) fn task_name(recipe: &Recipe, out: &Path) -> String {
+    let folder = || {
+        out.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let name = recipe.task.name.clone().or_else(folder);
+    name.unwrap_or_else(|| "fusion".into())
 }
 
 /// What a mixture gives on the report split; `None` for one whose evaluation failed.

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const SHOWN: usize = 4096;
 
 /// Evaluates mixtures by a command line.
-pub(crate) struct Program<'a> {
+pub(in crate::pipeline) struct Program<'a> {
     command: &'a CommandLine,
     timeout: Duration,
     retries: usize,
@@ -40,8 +40,8 @@ impl<'a> Program<'a> {
         checkpoints: &'a Checkpoints,
         goals: &'a Goals,
         out: &'a Path,
-    ) -> Result<Self, Error> {
-        Ok(Program {
+    ) -> Self {
+        Program {
             command,
             timeout: Duration::from_secs_f64(evaluator.timeout),
             retries: evaluator.retries,
@@ -51,7 +51,7 @@ impl<'a> Program<'a> {
             log: out.join(LOG),
             evaluations: 0,
             has_worked: false,
-        })
+        }
     }
 
     fn failed(&self, source: std::io::Error) -> Error {
