@@ -394,7 +394,14 @@ pub enum Averaging {
     Swa,
     UniformSoup,
     GreedySoup,
+    Ema,
+    LearnedSwa,
+    Twa,
     RandomSimplex,
+    CmaEs,
+    BoLoss,
+    BoMetric,
+    BomfPaper,
     Bomf,
 }
 
@@ -406,7 +413,14 @@ impl From<Averaging> for bomf::study::MethodName {
             Averaging::Swa => Self::Swa,
             Averaging::UniformSoup => Self::UniformSoup,
             Averaging::GreedySoup => Self::GreedySoup,
+            Averaging::Ema => Self::Ema,
+            Averaging::LearnedSwa => Self::LearnedSwa,
+            Averaging::Twa => Self::Twa,
             Averaging::RandomSimplex => Self::RandomSimplex,
+            Averaging::CmaEs => Self::CmaEs,
+            Averaging::BoLoss => Self::BoLoss,
+            Averaging::BoMetric => Self::BoMetric,
+            Averaging::BomfPaper => Self::BomfPaper,
             Averaging::Bomf => Self::Bomf,
         }
     }

@@ -184,10 +184,10 @@ fn the_schema_refuses_results_that_are_wrong() {
         ),
         (
             wrong("/methods/0/weights", json!([-0.5, 1.5])),
-            "$.methods[0].weights",
+            "$.methods[0]: against `anyOf`",
         ),
         (
-            wrong("/methods/0/select", json!({"accuracy": 1})),
+            wrong("/methods/0/select", json!({"accuracy": "1"})),
             "$.methods[0].select",
         ),
         (wrong("/splits", json!({"train": 1})), "$.splits"),

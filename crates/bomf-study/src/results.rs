@@ -166,17 +166,57 @@ pub enum MethodName {
     UniformSoup,
     /// Greedy average (Wortsman et al. 2022).
     GreedySoup,
+    /// Exponential moving average over the trajectory (Morales-Brotons et al. 2024).
+    Ema,
+    /// Weights by gradient descent on the select loss (Wortsman et al. 2022).
+    LearnedSwa,
+    /// Training on in the members' span (Li et al. 2023); weights may be below 0.
+    Twa,
     /// Random search on the simplex with the budget of `bomf`.
     RandomSimplex,
+    /// Covariance matrix adaptation of the weights (Hansen 2016; Akiba et al. 2024).
+    CmaEs,
+    /// Bayesian optimisation of the loss alone.
+    BoLoss,
+    /// Bayesian optimisation of the chosen metric alone.
+    BoMetric,
+    /// The search of the paper: a box whose points are divided by their sum.
+    BomfPaper,
     /// Mean of the members' predicted probabilities; keeps every member at inference.
     PredictionEnsemble,
+    /// Their weighted mean, the weights fitted on the select split; keeps every member.
+    WeightedEnsemble,
+    /// A regression on the members' outputs (Wolpert 1992); keeps every member.
+    Stacking,
     /// Multi-objective Bayesian optimisation of the weights (Jang et al. 2024).
     Bomf,
 }
 
 impl MethodName {
     /// Every method, in the order of the table.
-    pub const ALL: [MethodName; 8] = [
+    pub const ALL: [MethodName; 17] = [
+        MethodName::BestCheckpoint,
+        MethodName::LastCheckpoint,
+        MethodName::Swa,
+        MethodName::UniformSoup,
+        MethodName::GreedySoup,
+        MethodName::Ema,
+        MethodName::LearnedSwa,
+        MethodName::Twa,
+        MethodName::RandomSimplex,
+        MethodName::CmaEs,
+        MethodName::BoLoss,
+        MethodName::BoMetric,
+        MethodName::BomfPaper,
+        MethodName::PredictionEnsemble,
+        MethodName::WeightedEnsemble,
+        MethodName::Stacking,
+        MethodName::Bomf,
+    ];
+
+    /// Those that every run compares, in the order of the table; the others are run
+    /// where the recipe asks for them.
+    pub const OF_EVERY_RUN: [MethodName; 8] = [
         MethodName::BestCheckpoint,
         MethodName::LastCheckpoint,
         MethodName::Swa,
@@ -187,6 +227,28 @@ impl MethodName {
         MethodName::Bomf,
     ];
 
+    /// Whether it keeps every member at inference, and is no single model.
+    pub fn keeps_members(self) -> bool {
+        matches!(
+            self,
+            MethodName::PredictionEnsemble | MethodName::WeightedEnsemble | MethodName::Stacking
+        )
+    }
+
+    /// Whether it searches mixtures one by one, so that all that it evaluated counts for
+    /// its hypervolume.
+    pub fn is_search(self) -> bool {
+        matches!(
+            self,
+            MethodName::RandomSimplex
+                | MethodName::CmaEs
+                | MethodName::BoLoss
+                | MethodName::BoMetric
+                | MethodName::BomfPaper
+                | MethodName::Bomf
+        )
+    }
+
     /// The name in `results.json`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -195,8 +257,17 @@ impl MethodName {
             MethodName::Swa => "swa",
             MethodName::UniformSoup => "uniform_soup",
             MethodName::GreedySoup => "greedy_soup",
+            MethodName::Ema => "ema",
+            MethodName::LearnedSwa => "learned_swa",
+            MethodName::Twa => "twa",
             MethodName::RandomSimplex => "random_simplex",
+            MethodName::CmaEs => "cma_es",
+            MethodName::BoLoss => "bo_loss",
+            MethodName::BoMetric => "bo_metric",
+            MethodName::BomfPaper => "bomf_paper",
             MethodName::PredictionEnsemble => "prediction_ensemble",
+            MethodName::WeightedEnsemble => "weighted_ensemble",
+            MethodName::Stacking => "stacking",
             MethodName::Bomf => "bomf",
         }
     }

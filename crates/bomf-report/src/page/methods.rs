@@ -86,8 +86,8 @@ fn table(view: &View<'_>) -> Markup {
                 }
             }
         }
-        @if view.method(MethodName::PredictionEnsemble).is_some() {
-            p.fine { "† Not one model: a prediction ensemble keeps all "
+        @if view.results.methods.iter().any(|m| m.name.keeps_members()) {
+            p.fine { "† Not one model: such a method keeps all "
                 (format::count(view.results.finetune.members.len()))
                 " members at inference, with as many times the memory and work. Every other row is one model at the price of one." }
         }
@@ -105,7 +105,7 @@ fn sense(o: &Objective) -> &'static str {
 fn row(view: &View<'_>, m: &Method, objectives: &[&Objective]) -> Markup {
     let style = names::style(m.name);
     let us = m.name == MethodName::Bomf;
-    let keeps_all = m.name == MethodName::PredictionEnsemble;
+    let keeps_all = m.name.keeps_members();
     html! {
         tr.us[us].ensemble[keeps_all] data-m=(m.name.as_str()) {
             th.name scope="row" {
@@ -175,7 +175,7 @@ fn is_best(
     let Some(own) = value(m) else { return false };
     let others = view.results.methods.iter();
     others
-        .filter(|x| x.name != MethodName::PredictionEnsemble)
+        .filter(|x| !x.name.keeps_members())
         .filter_map(value)
         .all(|other| as_good(o.direction, own, other))
 }

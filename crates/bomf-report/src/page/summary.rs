@@ -15,7 +15,7 @@ pub(super) fn header(view: &View<'_>) -> Markup {
         header {
             p.eyebrow { "bomf report" @if !r.task_kind.is_empty() { " · " (clean(&r.task_kind)) } }
             h1 { (clean(&r.task)) }
-            p.model { "Fine-tuned from " code { (clean(&r.model)) } @if r.parameters > 0 { ", " (format::parameters(r.parameters)) " parameters" } }
+            p.model { @if r.task_kind == "external" { "Fused from checkpoints like " } @else { "Fine-tuned from " } code { (clean(&r.model)) } @if r.parameters > 0 { ", " (format::parameters(r.parameters)) " parameters" } }
             p.verdict { (verdict(view)) }
             @if let Some(more) = second(view) { p.second { (more) } }
             (key_figures(view))
@@ -41,9 +41,12 @@ fn key_figures(view: &View<'_>) -> Markup {
     let r = view.results;
     html! {
         dl.keys {
-            div { dt { "Train" } dd { (format::count(r.splits.train)) " " small { "examples" } } }
-            div { dt { "Select" } dd { (format::count(r.splits.select)) " " small { "examples" } } }
-            div { dt { "Report" } dd { (format::count(r.splits.report)) " " small { "examples" } } }
+            // A program that evaluates says nothing of its examples.
+            @if r.splits.select > 0 {
+                div { dt { "Train" } dd { (format::count(r.splits.train)) " " small { "examples" } } }
+                div { dt { "Select" } dd { (format::count(r.splits.select)) " " small { "examples" } } }
+                div { dt { "Report" } dd { (format::count(r.splits.report)) " " small { "examples" } } }
+            }
             div { dt { "Members" } dd { (format::count(r.finetune.members.len())) } }
             div { dt { "Front" } dd { (format::count(r.front.len())) " " small { @if r.front.len() == 1 { "point" } @else { "points" } } } }
             div { dt { "Total time" } dd { (format::duration(r.seconds.total)) } }

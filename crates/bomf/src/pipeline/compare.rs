@@ -1,5 +1,6 @@
 //! Every method on the report split, with intervals, and its hypervolume.
 
+use super::baselines::Combined;
 use super::evaluator::{Evaluated, Member};
 use super::goals::Goals;
 use super::mixtures::{Mixtures, vertex};
@@ -15,6 +16,8 @@ use indexmap::IndexMap;
 pub(super) struct Comparison<'a> {
     pub task: &'a Task,
     pub members: &'a [Member],
+    /// Combinations of the members' predictions that were fitted on the select split.
+    pub combined: &'a [Combined],
     pub ref_point: &'a [f64],
     pub seed: u64,
 }
@@ -56,7 +59,10 @@ impl Comparison<'_> {
             (found.name, outputs.unwrap_or_default())
         };
         let ensemble = (MethodName::PredictionEnsemble, mean);
-        Ok(found.iter().map(of).chain([ensemble]).collect())
+        let combined = self.combined.iter();
+        let combined = combined.map(|own| (own.name, own.outputs(&members, &split.labels)));
+        let all = found.iter().map(of).chain([ensemble]);
+        Ok(all.chain(combined).collect())
     }
 
     /// The record of every method that gives finite outputs.
@@ -83,10 +89,14 @@ impl Comparison<'_> {
                 continue;
             };
             let of = found.iter().find(|found| found.name == name);
+            let combined = self.combined.iter().find(|own| own.name == name);
             let (select, all) = match of {
                 Some(found) => (found.best.scores.clone(), points(scorer, &found.all)),
                 None => {
-                    let values = ensemble(&select_outputs, &task.select.labels);
+                    let values = match combined {
+                        Some(own) => own.select.clone(),
+                        None => ensemble(&select_outputs, &task.select.labels),
+                    };
                     let scores = scorer
                         .scores(&values, &task.select.labels)?
                         .unwrap_or_default();
@@ -94,7 +104,7 @@ impl Comparison<'_> {
                 }
             };
             // A single model is what most methods give; only the searches give a front.
-            let all = match gives_a_front(name) {
+            let all = match name.is_search() {
                 true => all,
                 false => vec![scorer.maximised(&select)],
             };
@@ -110,16 +120,15 @@ impl Comparison<'_> {
                 report,
                 hypervolume: bomf_pareto::hypervolume(&all, ref_point)?,
                 evaluations: of.map_or(0, |found| found.evaluations),
-                seconds: of.map_or(0.0, |found| found.seconds),
+                seconds: match (of, combined) {
+                    (Some(found), _) => found.seconds,
+                    (None, Some(own)) => own.seconds,
+                    (None, None) => 0.0,
+                },
             });
         }
         Ok(methods)
     }
-}
-
-/// Whether a method's hypervolume is that of all it evaluated.
-pub(super) fn gives_a_front(name: MethodName) -> bool {
-    matches!(name, MethodName::Bomf | MethodName::RandomSimplex)
 }
 
 pub(super) fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {

@@ -78,7 +78,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn stop_if_interrupted(&self) -> Result<(), Error> {
+    pub fn stop_if_interrupted(&self) -> Result<(), Error> {
         match self.observer.interrupted() {
             false => Ok(()),
             true => Err(Error::Interrupted {
@@ -86,6 +86,12 @@ impl<'a> Evaluator<'a> {
                 on_disk: self.on_disk.into(),
             }),
         }
+    }
+
+    /// Begins the phase again, for about so many evaluations more.
+    pub fn expect(&mut self, more: u64) {
+        self.message.clear();
+        self.observer.begin(Phase::Fuse, self.done + more);
     }
 
     /// Writes an evaluation down and counts it.

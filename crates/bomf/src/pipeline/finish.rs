@@ -1,6 +1,7 @@
 //! From members to results: stage 2, the choice, every method on the report split,
 //! the fused model and the files of the study.
 
+use super::baselines::{self, Engine};
 use super::compare::Comparison;
 use super::evaluator::Evaluator;
 use super::mixtures::Mixtures;
@@ -63,7 +64,19 @@ pub(super) fn finish(
         out,
         on_disk,
     );
-    let settled = settle(recipe, &mut evaluator, &mut finetune.members)?;
+    let mut settled = settle(recipe, &mut evaluator, &mut finetune.members)?;
+    let engine = Engine {
+        network,
+        members,
+        task,
+    };
+    let baselines = baselines::run(recipe, &mut evaluator, Some(&engine), &settled)?;
+    settled.methods.extend(baselines.found);
+    let mut notes = gathered.notes;
+    for note in baselines.notes {
+        observer.note(&note);
+        notes.push(note);
+    }
     let fused = mixtures.fuse(settled.chosen()?)?;
     let labels = Some(&task.labels);
     network.write_folder(
@@ -87,6 +100,7 @@ pub(super) fn finish(
     let comparison = Comparison {
         task,
         members: &settled.members,
+        combined: &baselines.combined,
         ref_point: &settled.ref_point,
         seed: recipe.seed,
     };
@@ -109,7 +123,7 @@ pub(super) fn finish(
         stage2: settled.record,
         methods,
         front: settled.front,
-        notes: gathered.notes,
+        notes,
         seconds,
         peak_rss_mb: peak_rss_mb(),
     };

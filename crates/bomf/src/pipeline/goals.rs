@@ -30,6 +30,12 @@ impl Goals {
         self.objectives.iter().map(value).collect()
     }
 
+    /// Index of the loss; where no objective is called so, of the second one.
+    pub fn loss(&self) -> usize {
+        let loss = self.objectives.iter().position(|o| o.name == "loss");
+        loss.unwrap_or(self.second)
+    }
+
     /// The chosen objective, more being better.
     pub fn chosen_value(&self, scores: &Scores) -> f64 {
         self.maximised(scores)[self.chosen]

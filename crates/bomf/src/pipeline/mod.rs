@@ -7,6 +7,7 @@
 //! front ([`settle`] does the three), [`compare`] puts every method on the report
 //! split, and [`finish`] writes.
 
+mod baselines;
 mod bench;
 mod choose;
 mod compare;

@@ -23,6 +23,16 @@ pub(super) enum Purpose {
     Trial = 7,
     /// New factors of adapters.
     Adapters = 8,
+    /// Populations of the evolution strategy.
+    CmaEs = 20,
+    /// Proposals of the search by the loss alone.
+    BoLoss = 21,
+    /// Proposals of the search by the chosen objective alone.
+    BoMetric = 22,
+    /// Proposals of the paper's own search.
+    BomfPaper = 23,
+    /// Order of the training examples within the members' span.
+    Twa = 24,
 }
 
 /// The generator of a purpose under a seed.

@@ -23,6 +23,8 @@ pub(super) struct Settled {
     /// In the objectives' own directions.
     pub own_ref_point: Vec<f64>,
     pub record: Stage2,
+    /// Evaluations that `bomf` made in all.
+    pub budget: usize,
 }
 
 /// Scores the members (filling in `records`), searches, and takes a point of the front.
@@ -57,6 +59,7 @@ pub(super) fn settle(
         &mut *evaluator.source,
         &mut rng,
     )?;
+    let budget = bomf.evaluations;
     bomf.best = bomf.all[outcome.front[place]].clone();
     let front = outcome
         .front
@@ -81,6 +84,7 @@ pub(super) fn settle(
             .map(own)
             .collect(),
         ref_point: outcome.ref_point,
+        budget,
         record: outcome.record,
     })
 }

@@ -37,7 +37,7 @@ pub(super) struct Found {
 }
 
 impl Log {
-    fn found(self, best: Evaluated) -> Found {
+    pub(super) fn found(self, best: Evaluated) -> Found {
         Found {
             name: self.name,
             best,

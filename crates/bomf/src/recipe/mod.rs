@@ -244,6 +244,33 @@ pub struct Stage2 {
     /// Reference point of the hypervolume, each objective in its own direction;
     /// `None` infers it from the members.
     pub ref_point: Option<IndexMap<Optimised, f64>>,
+    /// Methods that are compared beyond those of every run, each once. Default none.
+    pub baselines: Vec<Baseline>,
+    /// Decay of [`Baseline::Ema`] from a member to the next, from 0 to 1. Default 0.9.
+    pub ema_decay: f64,
+}
+
+/// A method that a run compares on request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Baseline {
+    /// Exponential moving average over the members.
+    Ema,
+    /// Weights by gradient descent on the select loss.
+    LearnedSwa,
+    /// Training on within the members' span.
+    Twa,
+    /// Covariance matrix adaptation of the weights by the chosen objective.
+    CmaEs,
+    /// Bayesian optimisation of the loss alone.
+    BoLoss,
+    /// Bayesian optimisation of the chosen objective alone.
+    BoMetric,
+    /// The search of the paper, over a box whose points are divided by their sum.
+    BomfPaper,
+    /// Weighted mean of the members' predictions.
+    WeightedEnsemble,
+    /// A regression on the members' outputs.
+    Stacking,
 }
 
 /// With `patience`: what counts as nothing, as a share
@@ -316,6 +343,18 @@ named!(Schedule {
 named!(Surrogate {
     Composite = "composite",
     Direct = "direct",
+});
+
+named!(Baseline {
+    Ema = "ema",
+    LearnedSwa = "learned_swa",
+    Twa = "twa",
+    CmaEs = "cma_es",
+    BoLoss = "bo_loss",
+    BoMetric = "bo_metric",
+    BomfPaper = "bomf_paper",
+    WeightedEnsemble = "weighted_ensemble",
+    Stacking = "stacking",
 });
 
 named!(Choose {
@@ -393,6 +432,8 @@ impl Default for Stage2 {
             choose: Choose::OneStandardError,
             objective_weights: None,
             ref_point: None,
+            baselines: Vec::new(),
+            ema_decay: 0.9,
         }
     }
 }

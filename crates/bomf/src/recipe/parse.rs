@@ -4,7 +4,7 @@ use super::hyperparameter::Domain;
 use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::{
-    Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator, node,
+    Baseline, Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator, node,
 };
 use indexmap::IndexMap;
 
@@ -398,6 +398,19 @@ fn stage2(mut section: Section<'_>, is_external: bool) -> Result<Stage2, RecipeE
     })?;
     section.read("ref_point", &mut stage2.ref_point, |f| {
         numbers(&f, Range::FINITE).map(Some)
+    })?;
+    section.read("baselines", &mut stage2.baselines, |f| {
+        match &f.node.value {
+            Value::Text(text) if text == "all" => Ok(Baseline::NAMED
+                .iter()
+                .map(|(_, baseline)| *baseline)
+                .collect()),
+            Value::List(_) => distinct(&f, |item| item.word(Baseline::NAMED)),
+            _ => Err(f.wrong("all, or a list of methods")),
+        }
+    })?;
+    section.read("ema_decay", &mut stage2.ema_decay, |f| {
+        f.number(Range::from(0.0).to(1.0))
     })?;
     if stage2.choose == Choose::Weights && stage2.objective_weights.is_none() && !is_external {
         return Err(RecipeError::Needed {

@@ -383,6 +383,19 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         (1e-3..0.99f64, 1.0..100.0f64),
         proptest::option::of(0usize..100_000),
         proptest::option::of((-1e300..1e300f64, -1.0..1.0f64)),
+        (
+            proptest::sample::subsequence(
+                vec![Baseline::Ema, Baseline::CmaEs, Baseline::Twa],
+                0..=3,
+            ),
+            0.0..=1.0f64,
+        ),
+        proptest::option::of((
+            "[a-z'\"\\\\ ]{0,9}",
+            "\\PC{1,8}",
+            (1e-9..1e7f64, 0usize..=100),
+            proptest::option::of((-1e300..1e300f64, 0.0..1e6f64)),
+        )),
     );
     (task, stage1, finetune, rest).prop_map(|(task, stage1, finetune, rest)| {
         let mut recipe = Recipe::default();
@@ -433,8 +446,79 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
                 (Optimised::Metric(Metric::Accuracy), metric),
             ])
         });
+        (recipe.stage2.baselines, recipe.stage2.ema_decay) = rest.5;
+        recipe.evaluator = rest.6.and_then(|(text, name, (timeout, retries), own)| {
+            let command = CommandLine::new(&format!("p {{model}} {text}"), "x").ok()?;
+            let direction = bomf_study::Direction::Minimize;
+            let objective = ExternalObjective {
+                ref_point: own.map(|(point, _)| point),
+                weight: own.map(|(_, weight)| weight + 1e-9),
+                ..ExternalObjective::new(direction)
+            };
+            let objectives = IndexMap::from_iter([(name, objective)]);
+            let evaluator = ExternalEvaluator::new(command, objectives).ok()?;
+            Some(ExternalEvaluator {
+                timeout,
+                retries,
+                ..evaluator
+            })
+        });
         recipe
     })
+}
+
+#[test]
+fn an_evaluator_is_read_and_what_is_wrong_with_it_is_named() {
+    let recipe = Recipe::from_yaml(
+        "evaluator:\n  command: eval {model}\n  objectives: {loss: min, f1: {direction: max, weight: 2}}",
+        "x",
+    );
+    let evaluator = recipe.unwrap().evaluator.unwrap();
+    assert_eq!((evaluator.chosen(), evaluator.second()), (1, 0));
+    assert_eq!(evaluator.objectives["f1"].weight, Some(2.0));
+    for (text, expected) in [
+        ("{command: 'eval'}", "evaluator.objectives"),
+        ("{command: 'eval', objectives: {a: min}}", "{model}"),
+        ("{command: 'e {model}', objectives: {a: up}}", "min, max"),
+        (
+            "{command: 'e {model}', objectives: {}}",
+            "a mapping from names",
+        ),
+        (
+            "{command: 'e {model}', objectives: {a: min}, choose_by: b}",
+            "one of the objectives a",
+        ),
+        (
+            "{command: 'e {model}', objectives: {a: min}, timeout: 0}",
+            "above 0",
+        ),
+        (
+            "{command: 'e {model}', objectives: {a: {direction: min, ref_point: 1}, b: max}}",
+            "for every objective, or for none",
+        ),
+        ("{objectives: {a: min}}", "evaluator.command"),
+        ("{comand: 'e {model}'}", "unknown field `comand`"),
+    ] {
+        let error = Recipe::from_yaml(&format!("evaluator: {text}"), "x").unwrap_err();
+        assert!(error.to_string().contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn baselines_are_named_or_all() {
+    let read = |text: &str| Recipe::from_yaml(&format!("stage2: {{baselines: {text}}}"), "x");
+    assert_eq!(
+        read("all").unwrap().stage2.baselines.len(),
+        Baseline::NAMED.len()
+    );
+    assert_eq!(
+        read("[twa, ema]").unwrap().stage2.baselines,
+        [Baseline::Twa, Baseline::Ema]
+    );
+    assert!(read("[]").unwrap().stage2.baselines.is_empty());
+    let error = read("[cma-es]").unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some("did you mean `cma_es`?"));
+    assert!(read("[ema, ema]").is_err() && read("some").is_err());
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use super::evaluator::direction_name;
 use super::{
-    Dimension, ExternalEvaluator, Finetune, FrozenLayers, HyperValue, LoraOptions, Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
+    Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, HyperValue, LoraOptions, Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
@@ -299,6 +299,18 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
         by_objective(&stage2.ref_point),
         "of the hypervolume, like {loss: 1, accuracy: 0.5}; null: inferred",
     );
+    // Written only where there are some.
+    if !stage2.baselines.is_empty() {
+        let names = Baseline::NAMED.iter().map(|(name, _)| *name);
+        out.field(
+            "baselines",
+            list(stage2.baselines.iter()),
+            &format!("beyond those of every run: all, or of {}", list(names)),
+        );
+    }
+    if stage2.ema_decay != Stage2::default().ema_decay {
+        out.field("ema_decay", number(stage2.ema_decay), "of the baseline ema");
+    }
     out.close();
 }
 

@@ -226,7 +226,7 @@ fn a_broken_member_is_left_out_and_named() {
     let request = fusion(&members, &finished().data, &out, recipe(FIXED));
     let results = bomf::fuse(&request, &mut told).unwrap();
     assert_eq!(results.finetune.members.len(), 3);
-    assert_eq!(results.methods.len(), MethodName::ALL.len());
+    assert_eq!(results.methods.len(), MethodName::OF_EVERY_RUN.len());
     assert_eq!(told.notes, results.notes);
     let named = |note: &&String| note.starts_with(&broken.display().to_string());
     assert_eq!(results.notes.iter().filter(named).count(), 1);

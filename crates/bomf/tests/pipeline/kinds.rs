@@ -33,7 +33,7 @@ fn a_regression_of_csv_with_two_correlations() {
     assert_eq!(results.task_kind, "regression");
     assert_eq!(names(&results), ["loss", "pearson", "spearman"]);
     assert_eq!(results.ref_point.len(), 3);
-    assert_eq!(results.methods.len(), MethodName::ALL.len());
+    assert_eq!(results.methods.len(), MethodName::OF_EVERY_RUN.len());
     assert!(best(&results, "pearson") > 0.3, "it learns something");
 }
 
@@ -136,7 +136,7 @@ fn a_run_too_short_for_two_members_still_ends_well() {
     let out = dir.path().join("out");
     let results = bomf::run(&request(&data, &out, recipe), &mut Silent).unwrap();
     assert_eq!(results.finetune.members.len(), 1);
-    assert_eq!(results.methods.len(), MethodName::ALL.len());
+    assert_eq!(results.methods.len(), MethodName::OF_EVERY_RUN.len());
     let bomf = results
         .methods
         .iter()

@@ -75,7 +75,7 @@ fn the_results_read_back_and_hold_every_method_and_finite_numbers_only() {
     let (read, events) = bomf::read_output(&run.out).unwrap();
     assert_eq!(read, run.results);
     let named: Vec<MethodName> = read.methods.iter().map(|m| m.name).collect();
-    assert_eq!(named, MethodName::ALL);
+    assert_eq!(named, MethodName::OF_EVERY_RUN);
     let text = std::fs::read_to_string(run.out.join("results.json")).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     let mut nulls = Vec::new();

@@ -12,7 +12,8 @@ mod metrics;
 mod process;
 pub(super) mod program;
 
-use super::compare::{gives_a_front, points};
+use super::baselines;
+use super::compare::points;
 use super::evaluator::Evaluator;
 use super::fuse::{Folder, at_least_two, folders, label};
 use super::goals::Goals;
@@ -266,7 +267,9 @@ pub(super) fn fuse(
         &request.out,
         &on_disk,
     );
-    let settled = settle(recipe, &mut evaluations, &mut records)?;
+    let mut settled = settle(recipe, &mut evaluations, &mut records)?;
+    let baselines = baselines::run(recipe, &mut evaluations, None, &settled)?;
+    settled.methods.extend(baselines.found);
     let stopped = |on_disk: &[String]| Error::Interrupted {
         out: request.out.clone(),
         on_disk: on_disk.into(),
@@ -285,7 +288,7 @@ pub(super) fn fuse(
     let stage2 = started.elapsed().as_secs_f64();
     on_disk.extend(["pareto.json".into(), "fused/".into()]);
 
-    let mut notes = Vec::new();
+    let mut notes = baselines.notes;
     // The report split is touched here, and nowhere else.
     let reports = match &evaluator.report_command {
         Some(command) => {
@@ -402,7 +405,7 @@ fn methods(settled: &Settled, goals: &Goals, reports: &[Report]) -> Result<Vec<M
         let report = reports.iter().find(|(w, _)| *w == found.best.weights);
         let report = report.and_then(|(_, measured)| measured.clone());
         let report = report.unwrap_or_default();
-        let all = match gives_a_front(name) {
+        let all = match name.is_search() {
             true => points(goals, &found.all),
             false => vec![goals.maximised(&found.best.scores)],
         };
