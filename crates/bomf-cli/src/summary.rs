@@ -28,13 +28,18 @@ pub fn results(results: &Results, files: &[String]) -> String {
         row.push(format!("{:.1}", method.seconds));
         table.row(row);
     }
+    // A program that evaluates says nothing of its examples.
+    let splits = &results.splits;
+    let examples = match splits.select {
+        0 => String::new(),
+        select => format!(
+            "{} train, {select} select, {} report examples; ",
+            splits.train, splits.report
+        ),
+    };
     format!(
-        "{}: {} train, {} select, {} report examples; {} members; seed {}; {:.0} s, {:.0} MB\n\n\
-         {table}\n{}\n\n{}",
+        "{}: {examples}{} members; seed {}; {:.0} s, {:.0} MB\n\n{table}\n{}\n\n{}",
         results.task,
-        results.splits.train,
-        results.splits.select,
-        results.splits.report,
         results.finetune.members.len(),
         results.seed,
         results.seconds.total,

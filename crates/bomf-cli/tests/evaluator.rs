@@ -378,3 +378,32 @@ fn an_interrupt_ends_the_program_and_all_that_it_started() {
         }
     }
 }
+
+#[test]
+fn weights_are_evaluated_for_another_program() {
+    let dir = place(PRINT);
+    let all = [&["--serve", "--evaluator", "sh eval.sh {model}"], &TWO[..]].concat();
+    let mut child = command(dir.path(), &all)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = "{\"evaluate\": [0.5, 0.5, 0]}\nwhat?\n{\"evaluate\": [0.2, 0.2, 0.2]}\n";
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    // The end of stdin is the end of the conversation.
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<Value> = told
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(told.len(), 4);
+    assert_eq!(told[0]["n"], 3);
+    assert_eq!(told[0]["chosen"], "accuracy");
+    let loss = told[1]["scores"]["loss"].as_f64().unwrap();
+    assert!((loss - (0.04 + 0.1)).abs() < ROUNDING, "{loss}");
+    assert!(told[2]["error"].is_string());
+    assert!(told[3]["error"].as_str().unwrap().contains("sum to 0.6"));
+}

@@ -65,6 +65,13 @@ pub(crate) fn style(method: MethodName) -> Style {
             "k-swa",
             true,
         ),
+        MethodName::ModelStock => (
+            "model stock",
+            "mean of all members, drawn back to where training began",
+            Shape::Up,
+            "k-soup",
+            true,
+        ),
         MethodName::LearnedSwa => (
             "learned SWA",
             "weights by gradient descent on the loss on the select split",

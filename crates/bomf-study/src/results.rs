@@ -168,6 +168,9 @@ pub enum MethodName {
     GreedySoup,
     /// Exponential moving average over the trajectory (Morales-Brotons et al. 2024).
     Ema,
+    /// The members' average drawn back to where training began (Jang et al., ECCV 2024);
+    /// one model, but no mixture of the members.
+    ModelStock,
     /// Weights by gradient descent on the select loss (Wortsman et al. 2022).
     LearnedSwa,
     /// Training on in the members' span (Li et al. 2023); weights may be below 0.
@@ -194,13 +197,14 @@ pub enum MethodName {
 
 impl MethodName {
     /// Every method, in the order of the table.
-    pub const ALL: [MethodName; 17] = [
+    pub const ALL: [MethodName; 18] = [
         MethodName::BestCheckpoint,
         MethodName::LastCheckpoint,
         MethodName::Swa,
         MethodName::UniformSoup,
         MethodName::GreedySoup,
         MethodName::Ema,
+        MethodName::ModelStock,
         MethodName::LearnedSwa,
         MethodName::Twa,
         MethodName::RandomSimplex,
@@ -258,6 +262,7 @@ impl MethodName {
             MethodName::UniformSoup => "uniform_soup",
             MethodName::GreedySoup => "greedy_soup",
             MethodName::Ema => "ema",
+            MethodName::ModelStock => "model_stock",
             MethodName::LearnedSwa => "learned_swa",
             MethodName::Twa => "twa",
             MethodName::RandomSimplex => "random_simplex",

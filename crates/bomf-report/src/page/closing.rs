@@ -58,19 +58,25 @@ pub(super) fn configuration(view: &View<'_>) -> Markup {
 /// The way to the same result.
 pub(super) fn reproduce(view: &View<'_>) -> Markup {
     let r = view.results;
+    let is_external = r.task_kind == "external";
     html! {
         section #reproduce {
             h2 { "Do it again" }
             p { "The output folder holds the recipe with every default written out and the seed (" (r.seed) "). With " code { "OUT" } " for that folder:" }
             pre tabindex="0" { code {
-                "bomf run --recipe OUT/recipe.yaml --model MODEL --data DATA --out AGAIN"
+                @if is_external { "bomf fuse --recipe OUT/recipe.yaml --members MEMBERS --out AGAIN" }
+                @else { "bomf run --recipe OUT/recipe.yaml --model MODEL --data DATA --out AGAIN" }
             } }
-            p { "The fused model is a Hugging Face folder:" }
-            pre tabindex="0" { code {
-                "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
-                "model = AutoModelForSequenceClassification.from_pretrained(\"OUT/fused\")\n"
-                "tokenizer = AutoTokenizer.from_pretrained(\"OUT/fused\")"
-            } }
+            @if !is_external {
+                p { "The fused model is a Hugging Face folder:" }
+                pre tabindex="0" { code {
+                    "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+                    "model = AutoModelForSequenceClassification.from_pretrained(\"OUT/fused\")\n"
+                    "tokenizer = AutoTokenizer.from_pretrained(\"OUT/fused\")"
+                } }
+            } @else {
+                p { "The fused model in " code { "OUT/fused" } " has the configuration and the tokenizer of the first member." }
+            }
             p { "All numbers of this page are in " code { "results.json" } "; every front point with its weights in " code { "pareto.json" }
                 "; every evaluation, as it happened, in " code { "trials.jsonl" } "." }
         }

@@ -1,21 +1,24 @@
 //! Every method on the report split, with intervals, and its hypervolume.
 
-use super::baselines::Combined;
+use super::baselines::{Combined, Fixed};
 use super::evaluator::{Evaluated, Member};
 use super::goals::Goals;
-use super::mixtures::{Mixtures, vertex};
+use super::mixtures::{Mixtures, outputs_of, vertex};
 use super::seeds::{Purpose, generator};
 use super::stage2::Found;
 use super::task::Task;
 use crate::{Error, Observer, Phase};
 use bomf_study::{Method, MethodName};
 use bomf_tune::data::Labels;
+use bomf_tune::tape::Workspace;
 use indexmap::IndexMap;
 
 /// What is compared, and by what.
 pub(super) struct Comparison<'a> {
     pub task: &'a Task,
     pub members: &'a [Member],
+    /// Models that are no mixtures of the members.
+    pub fixed: &'a [Fixed],
     /// Combinations of the members' predictions that were fitted on the select split.
     pub combined: &'a [Combined],
     pub ref_point: &'a [f64],
@@ -59,10 +62,15 @@ impl Comparison<'_> {
             (found.name, outputs.unwrap_or_default())
         };
         let ensemble = (MethodName::PredictionEnsemble, mean);
+        let (network, workspace) = (mixtures.network, Workspace::default());
+        let fixed = self.fixed.iter().map(|own| {
+            let outputs = outputs_of(network, &own.params, split, &workspace);
+            (own.name, outputs)
+        });
         let combined = self.combined.iter();
         let combined = combined.map(|own| (own.name, own.outputs(&members, &split.labels)));
         let all = found.iter().map(of).chain([ensemble]);
-        Ok(all.chain(combined).collect())
+        Ok(all.chain(fixed).chain(combined).collect())
     }
 
     /// The record of every method that gives finite outputs.
@@ -90,8 +98,13 @@ impl Comparison<'_> {
             };
             let of = found.iter().find(|found| found.name == name);
             let combined = self.combined.iter().find(|own| own.name == name);
+            let fixed = self.fixed.iter().find(|own| own.name == name);
             let (select, all) = match of {
                 Some(found) => (found.best.scores.clone(), points(scorer, &found.all)),
+                None if fixed.is_some() => {
+                    let select = fixed.map(|own| own.select.clone()).unwrap_or_default();
+                    (select.clone(), vec![scorer.maximised(&select)])
+                }
                 None => {
                     let values = match combined {
                         Some(own) => own.select.clone(),
@@ -119,11 +132,16 @@ impl Comparison<'_> {
                 select,
                 report,
                 hypervolume: bomf_pareto::hypervolume(&all, ref_point)?,
-                evaluations: of.map_or(0, |found| found.evaluations),
-                seconds: match (of, combined) {
-                    (Some(found), _) => found.seconds,
-                    (None, Some(own)) => own.seconds,
-                    (None, None) => 0.0,
+                evaluations: match (of, fixed) {
+                    (Some(found), _) => found.evaluations,
+                    (None, Some(own)) => own.evaluations,
+                    (None, None) => 0,
+                },
+                seconds: match (of, fixed, combined) {
+                    (Some(found), ..) => found.seconds,
+                    (None, Some(own), _) => own.seconds,
+                    (None, None, Some(own)) => own.seconds,
+                    (None, None, None) => 0.0,
                 },
             });
         }

@@ -94,8 +94,8 @@ impl<'a> Evaluator<'a> {
         self.observer.begin(Phase::Fuse, self.done + more);
     }
 
-    /// Writes an evaluation down and counts it.
-    fn record(
+    /// Writes an evaluation down and counts it; what is no mixture has no weights.
+    pub fn record(
         &mut self,
         log: &mut Log,
         weights: &[f64],
@@ -167,10 +167,12 @@ impl<'a> Evaluator<'a> {
     /// Scores of a mixture; counts it to `log` if it had to be computed. What gave
     /// scores is the last of the log's `all` then.
     pub fn scores(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Scores>, Error> {
-        self.stop_if_interrupted()?;
         let known = self.known.iter().find(|(known, _)| known == weights);
         let measured = match known {
-            Some((_, measured)) => measured.clone(),
+            Some((_, measured)) => {
+                self.stop_if_interrupted()?;
+                measured.clone()
+            }
             None => self.measure(weights, log)?,
         };
         Ok(measured.map(|measured| {

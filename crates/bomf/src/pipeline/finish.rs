@@ -24,6 +24,8 @@ pub(super) struct Gathered<'a> {
     pub model: String,
     /// Folder whose tokenizer the fused model gets.
     pub base: &'a Path,
+    /// Folder of the model that training began with, where that is known.
+    pub pretrained: Option<&'a Path>,
     pub network: &'a Network,
     pub members: &'a MemberSet<'a>,
     pub stage1: Stage1,
@@ -69,6 +71,7 @@ pub(super) fn finish(
         network,
         members,
         task,
+        pretrained: gathered.pretrained,
     };
     let baselines = baselines::run(recipe, &mut evaluator, Some(&engine), &settled)?;
     settled.methods.extend(baselines.found);
@@ -100,6 +103,7 @@ pub(super) fn finish(
     let comparison = Comparison {
         task,
         members: &settled.members,
+        fixed: &baselines.fixed,
         combined: &baselines.combined,
         ref_point: &settled.ref_point,
         seed: recipe.seed,

@@ -169,6 +169,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         task: &task,
         model: label(&base),
         base: &base,
+        pretrained: None,
         network: &network,
         members: &members,
         stage1: Stage1 {

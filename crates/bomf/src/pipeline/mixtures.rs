@@ -50,12 +50,10 @@ impl<'a> Mixtures<'a> {
     /// The fused model's outputs on a split.
     pub fn outputs(&mut self, weights: &[f64], split: &EncodedSplit) -> Result<Vec<f32>, Error> {
         self.fuse(weights)?;
-        let none = FrozenStates::none();
-        Ok(outputs(
+        Ok(outputs_of(
             self.network,
             &self.fused,
-            &split.sequences,
-            &none,
+            split,
             &self.workspace,
         ))
     }
@@ -114,6 +112,17 @@ const WORD_EMBEDDINGS: [&str; 3] = [
 /// an example sees next to nothing.
 fn is_word_embedding(name: &str) -> bool {
     WORD_EMBEDDINGS.iter().any(|end| name.ends_with(end))
+}
+
+/// A model's outputs on a split.
+pub(super) fn outputs_of(
+    network: &Network,
+    params: &[f32],
+    split: &EncodedSplit,
+    workspace: &Workspace,
+) -> Vec<f32> {
+    let none = FrozenStates::none();
+    outputs(network, params, &split.sequences, &none, workspace)
 }
 
 /// The weights of member `i` alone.

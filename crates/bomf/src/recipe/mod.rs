@@ -255,6 +255,8 @@ pub struct Stage2 {
 pub enum Baseline {
     /// Exponential moving average over the members.
     Ema,
+    /// The members' average, drawn back to the model that training began with.
+    ModelStock,
     /// Weights by gradient descent on the select loss.
     LearnedSwa,
     /// Training on within the members' span.
@@ -347,6 +349,7 @@ named!(Surrogate {
 
 named!(Baseline {
     Ema = "ema",
+    ModelStock = "model_stock",
     LearnedSwa = "learned_swa",
     Twa = "twa",
     CmaEs = "cma_es",

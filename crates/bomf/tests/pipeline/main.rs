@@ -5,6 +5,7 @@
     reason = "helpers of tests may unwrap as tests do"
 )]
 
+mod baselines;
 mod decoders;
 mod failure;
 mod fixture;
@@ -12,4 +13,5 @@ mod foreign;
 mod kinds;
 mod lora;
 mod run;
+mod serve;
 mod steps;

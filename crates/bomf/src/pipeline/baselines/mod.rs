@@ -6,15 +6,18 @@
 //!
 //! - [`searches`]: CMA-ES, single-objective Bayesian optimisation, the paper's own search;
 //! - [`learned`]: weights by gradients, through the engine's backward pass;
+//! - [`fixed`]: models that are no mixtures;
 //! - [`ensembles`]: predictions combined, which keeps every member.
 
 mod cma_es;
 mod ensembles;
+mod fixed;
 mod learned;
 mod newton;
 mod searches;
 
 pub(super) use ensembles::Combined;
+pub(super) use fixed::Fixed;
 
 use super::evaluator::{Evaluator, Log};
 use super::settle::Settled;
@@ -26,12 +29,15 @@ use bomf_fuse::MemberSet;
 use bomf_fuse::methods::ema;
 use bomf_study::MethodName;
 use bomf_tune::models::Network;
+use std::path::Path;
 
 /// What only the engine has: gradients and predictions.
 pub(super) struct Engine<'a> {
     pub network: &'a Network,
     pub members: &'a MemberSet<'a>,
     pub task: &'a Task,
+    /// The folder of the model that training began with, where that is known.
+    pub pretrained: Option<&'a Path>,
 }
 
 /// What the baselines came to.
@@ -39,6 +45,8 @@ pub(super) struct Engine<'a> {
 pub(super) struct Baselines {
     /// Those that are mixtures.
     pub found: Vec<Found>,
+    /// Those that are models of their own.
+    pub fixed: Vec<Fixed>,
     /// Those that keep the members.
     pub combined: Vec<Combined>,
     /// Which were left out, and why.
@@ -84,6 +92,20 @@ pub(super) fn run(
             (Baseline::Stacking, Some(engine)) => {
                 let found = ensembles::stacking(&settled.members, engine.task);
                 out.combined.extend(found);
+                continue;
+            }
+            (Baseline::ModelStock, Some(engine)) => {
+                match engine.pretrained {
+                    Some(base) => {
+                        let found = fixed::model_stock(recipe, evaluator, engine, base)?;
+                        out.fixed.extend(found);
+                    }
+                    None => out.notes.push(
+                        "`model_stock` left out: it needs the model that training began with, \
+                         which only `bomf run` knows"
+                            .into(),
+                    ),
+                }
                 continue;
             }
             (_, None) => {
