@@ -8,8 +8,9 @@ Optimisers:
 
   paper         the search of BOMF (Jang et al. 2024) with the constants of its released code, in
                 BoTorch: the box [0, 1]^N whose points are divided by their sum, one GP an
-                objective with standardised outputs, refitted from scratch, qNEHVI with 128
-                quasi-Monte-Carlo samples, 10 restarts and 512 raw samples, one point a step
+                objective with standardised outputs, refitted from scratch, qNEHVI (the code; the
+                paper's text has qLogNEHVI, --acquisition qlognehvi) with 128 quasi-Monte-Carlo
+                samples, 10 restarts and 512 raw samples, one point a step
   random        uniform weights of the simplex (Dirichlet(1))
   ext:COMMAND   a program that speaks the ask-tell protocol of `bomf bo` (start, tell, ask, stop; all
                 objectives minimised), such as "ext:bomf bo"
@@ -18,7 +19,7 @@ All of them begin with what the first line tells: the members' own scores. `--st
 with N points of a scrambled Sobol sequence instead, which count as evaluations. The hypervolume is
 over the reference point that the problem comes with, members included.
 
-Made with Python 3.11, numpy 2.3, torch 2.9, botorch 0.16; `random` and `ext:` need numpy alone.
+Made with Python 3.11, numpy 2.4, torch 2.15, botorch 0.18; `random` and `ext:` need numpy alone.
 """
 
 import argparse
@@ -92,7 +93,8 @@ class Paper:
 
         torch.manual_seed(options.seed)
         torch.set_num_threads(options.threads)
-        self.torch, self.served, self.scaling = torch, served, options.scaling
+        self.torch, self.served = torch, served
+        self.scaling, self.acquisition = options.scaling, options.acquisition
         self.x, self.y = [], []
 
     def scaled(self, y):
@@ -109,6 +111,7 @@ class Paper:
 
     def ask(self):
         torch = self.torch
+        from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
         from botorch.acquisition.multi_objective.monte_carlo import qNoisyExpectedHypervolumeImprovement
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import ModelListGP, SingleTaskGP
@@ -123,7 +126,10 @@ class Paper:
         models = [SingleTaskGP(x, y[:, i : i + 1], outcome_transform=Standardize(m=1)) for i in range(y.shape[1])]
         model = ModelListGP(*models)
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-        acquisition = qNoisyExpectedHypervolumeImprovement(
+        kind = qNoisyExpectedHypervolumeImprovement
+        if self.acquisition == "qlognehvi":
+            kind = qLogNoisyExpectedHypervolumeImprovement
+        acquisition = kind(
             model=model,
             ref_point=ref_point.tolist(),
             X_baseline=x,
@@ -225,6 +231,7 @@ def main():
     parser.add_argument("--evaluations", type=int, help="of mixtures; 5 N without it")
     parser.add_argument("--start", choices=["members", "sobol"], default="members")
     parser.add_argument("--scaling", choices=["released", "served"], default="released", help="of `paper`")
+    parser.add_argument("--acquisition", choices=["qnehvi", "qlognehvi"], default="qnehvi", help="of `paper`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of `paper`")
     parser.add_argument("--log", help="file for every evaluation, a JSON object a line")
