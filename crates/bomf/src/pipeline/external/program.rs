@@ -139,7 +139,10 @@ impl<'a> Program<'a> {
         };
         let measured = metrics::measured(&text, &objectives);
         if measured.is_err() {
-            let from = text.floor_char_boundary(text.len().saturating_sub(SHOWN));
+            let mut from = text.len().saturating_sub(SHOWN);
+            while !text.is_char_boundary(from) {
+                from += 1;
+            }
             self.say(&format!("stdout: {}", text[from..].trim_end()))?;
         }
         Ok(measured)
