@@ -4,7 +4,9 @@ use super::hyperparameter::Domain;
 use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::{
-    Baseline, Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator, node,
+    Baseline, Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light,
+    LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2,
+    Surrogate, Targets, Task, TaskKind, evaluator, node,
 };
 use indexmap::IndexMap;
 

@@ -2,7 +2,8 @@
 
 use super::evaluator::direction_name;
 use super::{
-    Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, HyperValue, LoraOptions, Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
+    Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, HyperValue, LoraOptions,
+    Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
