@@ -55,7 +55,10 @@ impl Combined {
     /// The combined outputs on another split, from those of all members there.
     pub fn outputs(&self, members: &[&[f32]], labels: &Labels) -> Vec<f32> {
         let own: Vec<&[f32]> = self.members.iter().map(|&i| members[i]).collect();
-        Design::new(&own, labels).combine(&self.rule)
+        let targets = Targets::of(labels);
+        targets.map_or_else(Vec::new, |targets| {
+            Design::new(&own, targets).combine(&self.rule)
+        })
     }
 }
 
@@ -63,16 +66,40 @@ impl Combined {
 struct Design<'a> {
     /// By member, `[examples, classes]`: log-probabilities or values.
     inputs: Vec<Vec<f64>>,
-    labels: &'a Labels,
+    targets: Targets<'a>,
     classes: usize,
 }
 
+/// What the outputs are to give. Predictions of tokens are not combined here.
+#[derive(Clone, Copy)]
+enum Targets<'a> {
+    Classes(&'a [u32]),
+    Values(&'a [f32]),
+}
+
+impl<'a> Targets<'a> {
+    fn of(labels: &'a Labels) -> Option<Self> {
+        match labels {
+            Labels::Class(ids) => Some(Targets::Classes(ids)),
+            Labels::Value(values) => Some(Targets::Values(values)),
+            Labels::Tokens(_) => None,
+        }
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Targets::Classes(ids) => ids.len(),
+            Targets::Values(values) => values.len(),
+        }
+    }
+}
+
 impl<'a> Design<'a> {
-    fn new(members: &[&[f32]], labels: &'a Labels) -> Self {
+    fn new(members: &[&[f32]], targets: Targets<'a>) -> Self {
         let length = members.first().map_or(0, |outputs| outputs.len());
-        let classes = match labels {
-            Labels::Class(ids) => length / ids.len().max(1),
-            Labels::Value(_) => 0,
+        let classes = match targets {
+            Targets::Classes(ids) => length / ids.len().max(1),
+            Targets::Values(_) => 0,
         };
         let inputs = members.iter().map(|outputs| match classes {
             0 => outputs.iter().map(|v| f64::from(*v)).collect(),
@@ -80,7 +107,7 @@ impl<'a> Design<'a> {
         });
         Design {
             inputs: inputs.collect(),
-            labels,
+            targets,
             classes,
         }
     }
@@ -90,7 +117,7 @@ impl<'a> Design<'a> {
     }
 
     fn examples(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     fn combine(&self, rule: &Rule) -> Vec<f32> {
@@ -125,6 +152,7 @@ fn fitted(
     fit: impl FnOnce(&Design<'_>) -> Rule,
 ) -> Option<Combined> {
     let started = Instant::now();
+    let targets = Targets::of(&task.select.labels)?;
     let own: Vec<usize> = (0..members.len())
         .filter(|&i| !members[i].outputs.is_empty())
         .collect();
@@ -132,7 +160,7 @@ fn fitted(
         return None;
     }
     let outputs: Vec<&[f32]> = own.iter().map(|&i| members[i].outputs.as_slice()).collect();
-    let design = Design::new(&outputs, &task.select.labels);
+    let design = Design::new(&outputs, targets);
     let rule = fit(&design);
     Some(Combined {
         name,
@@ -146,9 +174,9 @@ fn fitted(
 /// The best weights of the members' predictions; `None` where no member gives any.
 pub(super) fn weighted(members: &[Member], task: &Task) -> Option<Combined> {
     fitted(MethodName::WeightedEnsemble, members, task, |design| {
-        Rule::Weighted(match design.labels {
-            Labels::Class(ids) => likeliest(&design.inputs, ids, design.classes),
-            Labels::Value(values) => least_squares(&design.inputs, values),
+        Rule::Weighted(match design.targets {
+            Targets::Classes(ids) => likeliest(&design.inputs, ids, design.classes),
+            Targets::Values(values) => least_squares(&design.inputs, values),
         })
     })
 }
@@ -293,12 +321,12 @@ impl Regression<'_> {
 impl Convex for Regression<'_> {
     fn value(&self, p: &[f64]) -> f64 {
         let n = self.design.inputs.len();
-        let loss = |&example: &usize| match self.design.labels {
-            Labels::Class(ids) => {
+        let loss = |&example: &usize| match self.design.targets {
+            Targets::Classes(ids) => {
                 let (scores, _, log_sum) = self.probabilities(p, example);
                 log_sum - scores[ids[example] as usize]
             }
-            Labels::Value(values) => {
+            Targets::Values(values) => {
                 0.5 * (self.score(p, example, 0) - f64::from(values[example])).powi(2)
             }
         };
@@ -317,14 +345,14 @@ impl Convex for Regression<'_> {
         for &example in self.examples {
             let z = |i: usize, class: usize| self.design.inputs[i][example * width + class];
             // d loss / d score, and its derivative: diag(q) - q q', or 1 for a square.
-            let (residual, q): (Vec<f64>, Option<Vec<f64>>) = match self.design.labels {
-                Labels::Class(ids) => {
+            let (residual, q): (Vec<f64>, Option<Vec<f64>>) = match self.design.targets {
+                Targets::Classes(ids) => {
                     let (_, q, _) = self.probabilities(p, example);
                     let mut residual = q.clone();
                     residual[ids[example] as usize] -= 1.0;
                     (residual, Some(q))
                 }
-                Labels::Value(values) => {
+                Targets::Values(values) => {
                     let off = self.score(p, example, 0) - f64::from(values[example]);
                     (vec![off], None)
                 }
@@ -401,7 +429,7 @@ mod tests {
     fn the_weighted_ensemble_is_no_worse_than_any_other_mixture() {
         let (members, labels) = classes();
         let slices: Vec<&[f32]> = members.iter().map(Vec::as_slice).collect();
-        let design = Design::new(&slices, &labels);
+        let design = Design::new(&slices, Targets::of(&labels).unwrap());
         let Labels::Class(ids) = &labels else {
             panic!()
         };
@@ -423,7 +451,7 @@ mod tests {
         let of_values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
         let targets = Labels::Value(vec![0.3, 0.4, 0.1, 1.1]);
         for (slices, labels) in [(slices, &labels), (of_values, &targets)] {
-            let design = Design::new(&slices, labels);
+            let design = Design::new(&slices, Targets::of(labels).unwrap());
             let examples: Vec<usize> = (0..design.examples()).collect();
             let problem = Regression {
                 design: &design,

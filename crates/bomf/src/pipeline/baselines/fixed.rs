@@ -30,7 +30,8 @@ pub(in crate::pipeline) struct Fixed {
 }
 
 /// Model stock of the members over the model that their training began with: `pretrained`,
-/// with the head that the run's seed gives it. `None` where that gives no finite scores.
+/// with the head that the run's seed gives it. `None` where that is laid out otherwise than the
+/// members, or gives no finite scores.
 pub(super) fn model_stock(
     recipe: &Recipe,
     evaluator: &mut Evaluator<'_>,
@@ -43,6 +44,9 @@ pub(super) fn model_stock(
     let mut rng = generator(recipe.seed, Purpose::Head);
     let (start, _) = Model::load(pretrained, task.labels.head(), &mut rng)?;
     let mut params = vec![0.0; members.dim()];
+    if start.params.len() != params.len() {
+        return Ok(None);
+    }
     let method = registry::get("model_stock")?;
     let own = Params {
         method: vec![("filter_wise", Value::Flag(false))],
@@ -51,9 +55,10 @@ pub(super) fn model_stock(
     for (i, segment) in members.segments().iter().enumerate() {
         let range = segment.offset..segment.offset + segment.len;
         let base = &start.params[range.clone()];
-        let models: Vec<&[f32]> = (0..members.len())
+        let values: Vec<_> = (0..members.len())
             .map(|member| members.values(member, i))
             .collect();
+        let models: Vec<&[f32]> = values.iter().map(|v| &v[..]).collect();
         let inputs = Inputs {
             name: &segment.name,
             shape: &segment.shape,

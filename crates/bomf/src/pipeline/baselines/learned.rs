@@ -67,6 +67,16 @@ impl<'a> Slopes<'a> {
         let outputs = network.forward(&mut tape, &batch);
         let scale = 1.0 / of.max(1) as f32;
         match &self.split.labels {
+            Labels::Tokens(_) => {
+                let targets = indices
+                    .iter()
+                    .flat_map(|&i| self.split.sequences.targets(i));
+                let labels: Vec<u32> = targets.copied().collect();
+                match network.vocabulary() {
+                    Some(weight) => tape.vocabulary_loss(&outputs, weight, &labels, scale),
+                    None => tape.cross_entropy(&outputs, &labels, scale),
+                };
+            }
             Labels::Class(ids) => {
                 let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
                 tape.cross_entropy(&outputs, &labels, scale);

@@ -53,6 +53,18 @@ pub(super) struct Baselines {
     pub notes: Vec<String>,
 }
 
+impl Baselines {
+    fn combine(&mut self, baseline: Baseline, found: Option<Combined>) {
+        match found {
+            Some(found) => self.combined.push(found),
+            None => self.notes.push(format!(
+                "`{baseline}` left out: it combines predictions of classes or values, and no \
+                 member gives any"
+            )),
+        }
+    }
+}
+
 /// Runs the recipe's baselines; those that need the engine are left out, with a note, where
 /// there is none.
 pub(super) fn run(
@@ -85,13 +97,11 @@ pub(super) fn run(
             }
             (Baseline::Twa, Some(engine)) => learned::twa(recipe, evaluator, engine)?,
             (Baseline::WeightedEnsemble, Some(engine)) => {
-                let found = ensembles::weighted(&settled.members, engine.task);
-                out.combined.extend(found);
+                out.combine(baseline, ensembles::weighted(&settled.members, engine.task));
                 continue;
             }
             (Baseline::Stacking, Some(engine)) => {
-                let found = ensembles::stacking(&settled.members, engine.task);
-                out.combined.extend(found);
+                out.combine(baseline, ensembles::stacking(&settled.members, engine.task));
                 continue;
             }
             (Baseline::ModelStock, Some(engine)) => {

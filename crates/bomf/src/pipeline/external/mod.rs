@@ -331,6 +331,7 @@ pub(super) fn fuse(
         stage1: Stage1 {
             layers: 0,
             frozen_layers: 0,
+            lora_r: None,
             trials: Vec::new(),
             best: IndexMap::new(),
         },
