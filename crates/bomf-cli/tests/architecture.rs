@@ -67,6 +67,7 @@ const NUMERICAL: &[(&str, &[&str])] = &[
             "multiversion",
             "rand",
             "rand_distr",
+            "rayon",
             "serde",
             "sobol_burley",
             "thiserror",

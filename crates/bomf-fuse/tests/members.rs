@@ -339,7 +339,7 @@ fn groups_and_weights_that_do_not_fit_are_refused() {
     };
     let half = vec![0.5; 2];
     assert_eq!(
-        message(&groups, &[half.clone()]),
+        message(&groups, std::slice::from_ref(&half)),
         "1 lists of weights for 3 groups of tensors"
     );
     assert_eq!(

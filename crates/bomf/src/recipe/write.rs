@@ -54,7 +54,7 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "metrics",
         list(task.metrics.iter()),
-        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; []: the first of the kind",
+        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; or []",
     );
     out.field(
         "choose_by",
