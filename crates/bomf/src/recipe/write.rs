@@ -54,7 +54,7 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "metrics",
         list(task.metrics.iter()),
-        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; or []",
+        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity",
     );
     out.field(
         "choose_by",
