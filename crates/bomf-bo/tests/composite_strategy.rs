@@ -25,7 +25,7 @@ struct Classifier {
 
 /// The right class of example `k`, as a sign.
 fn sign(k: usize) -> f64 {
-    if k % 3 == 0 { 1.0 } else { -1.0 }
+    if k.is_multiple_of(3) { 1.0 } else { -1.0 }
 }
 
 impl Composite for Classifier {
@@ -140,7 +140,7 @@ fn it_needs_fewer_evaluations_than_models_of_the_objectives() {
 
     let space = SimplexSpace::new(MEMBERS).expect("a space");
     let mut direct = MultiObjective::new(
-        space.clone(),
+        space,
         MultiObjectiveOptions {
             n_initial: Some(1),
             ref_point: options().ref_point,
