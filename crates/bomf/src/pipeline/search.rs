@@ -18,8 +18,8 @@ use indexmap::IndexMap;
 use rand_chacha::ChaCha8Rng;
 
 /// The share of Euclid's distance of the coefficients in that of mixtures, the rest being
-/// the distance of the fused weights: half and half was best or near it on members of one
-/// trajectory and on members far apart.
+/// the distance of the fused weights: half and half was near the better of the two on members of
+/// one trajectory and on members far apart.
 const EUCLIDEAN_SHARE: f64 = 0.5;
 
 /// The most objectives of the composite surrogate.
@@ -32,7 +32,7 @@ pub(super) enum Search {
 }
 
 impl Search {
-    /// A search over `n` members that knows nothing yet.
+    /// A search over the source's members that knows nothing yet.
     pub fn new(
         surrogate: Surrogate,
         source: &dyn Source,
