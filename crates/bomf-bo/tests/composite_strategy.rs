@@ -220,6 +220,23 @@ fn a_batch_spreads_over_the_mixtures() {
 }
 
 #[test]
+fn a_surrogate_that_is_forced_is_the_one_in_use() {
+    for surrogate in [
+        Surrogate::Composite,
+        Surrogate::Direct,
+        Surrogate::AroundMixture,
+    ] {
+        let forced = CompositeOptions {
+            surrogate: Some(surrogate),
+            ..options()
+        };
+        let mut search = search(forced, true);
+        go(&mut search, MEMBERS + 4, &mut rng());
+        assert_eq!(search.surrogates(), [surrogate; 2]);
+    }
+}
+
+#[test]
 fn an_objective_that_the_outputs_do_not_give_has_a_model_of_its_own() {
     let mut rng = rng();
     let mut search = search(options(), false);

@@ -276,3 +276,37 @@ fn a_search_that_gains_nothing_because_all_is_alike_may_stop() {
     };
     assert!(rule.is_met(&search));
 }
+
+#[test]
+fn between_two_outcomes_no_model_is_fitted_again() {
+    let mut search = single(Beside {
+        constraints: vec![0.4],
+        budget: Some(100.0),
+    });
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for i in 0..12 {
+        let [a, b] = [i / 4, i % 4].map(|k| 0.1 + 0.25 * f64::from(k));
+        let outcome = if i == 7 {
+            Outcome::failed()
+        } else {
+            Outcome::of([a - b * b]).constraints([b]).cost(1.0 + a)
+        };
+        search
+            .tell_outcome(&configuration([a, b]), outcome)
+            .unwrap();
+    }
+    let fits = |search: &SingleObjective| {
+        let state = serde_json::to_value(search).unwrap();
+        [state["warm"].clone(), state["warm_beside"].clone()]
+    };
+    search.ask(&mut rng).unwrap();
+    let first = fits(&search);
+    search.ask(&mut rng).unwrap();
+    assert_eq!(fits(&search), first);
+    let told = Outcome::of([0.3]).constraints([0.2]).cost(2.0);
+    search
+        .tell_outcome(&configuration([0.9, 0.2]), told)
+        .unwrap();
+    search.ask(&mut rng).unwrap();
+    assert_ne!(fits(&search), first);
+}

@@ -104,13 +104,24 @@ impl LogSuccess {
         warm: Option<&Hyperparameters>,
         rng: &mut R,
     ) -> Result<Self> {
+        Self::labelled(x, succeeded, |labels| {
+            GaussianProcess::fit(x, labels, options, warm, rng)
+        })
+    }
+
+    /// With the model that `fit` makes of the labels, where there is a failure.
+    pub(crate) fn labelled(
+        x: &[Vec<f64>],
+        succeeded: &[bool],
+        fit: impl FnOnce(&[f64]) -> Result<GaussianProcess>,
+    ) -> Result<Self> {
         let dim = x.first().ok_or(BoError::NoData)?.len();
         let labels: Vec<f64> = succeeded.iter().map(|s| f64::from(u8::from(*s))).collect();
         let failures = succeeded.iter().filter(|s| !**s).count();
         let model = if failures == 0 {
             None
         } else {
-            let model = GaussianProcess::fit(x, &labels, options, warm, rng)?;
+            let model = fit(&labels)?;
             let learned = model.outcome().undo_variance(model.hyperparameters().noise);
             Some((model, learned.max(LABEL_VARIANCE / failures as f64)))
         };

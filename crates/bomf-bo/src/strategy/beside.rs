@@ -56,12 +56,15 @@ impl Beside {
     }
 }
 
-/// The last fits, for warm starts.
+/// The last fits: warm starts, and what stays between two outcomes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Warm {
     success: Option<Hyperparameters>,
-    constraints: Vec<Hyperparameters>,
+    /// `None`: nothing of this constraint was known yet.
+    constraints: Vec<Option<Hyperparameters>>,
     cost: Option<Hyperparameters>,
+    /// To how many outcomes.
+    fitted_to: usize,
 }
 
 /// The models of what decides beside the objectives.
@@ -82,8 +85,18 @@ impl Factors {
         warm: &mut Warm,
         rng: &mut R,
     ) -> Result<Self> {
+        let is_fitted = warm.fitted_to == outcomes.len();
+        let mut model = |x: &[Vec<f64>], y: &[f64], warm: Option<&Hyperparameters>| match warm {
+            Some(hyper) if is_fitted => {
+                GaussianProcess::with_hyperparameters(x, y, options, hyper.clone())
+            }
+            warm => GaussianProcess::fit(x, y, options, warm, rng),
+        };
+
         let succeeded: Vec<bool> = outcomes.iter().map(|o| o.y.is_some()).collect();
-        let success = LogSuccess::fit(x, &succeeded, options, warm.success.as_ref(), rng)?;
+        let success = LogSuccess::labelled(x, &succeeded, |labels| {
+            model(x, labels, warm.success.as_ref())
+        })?;
         warm.success = success.hyperparameters().cloned();
 
         let known = |value: &dyn Fn(&Outcome) -> Option<f64>| -> (Vec<Vec<f64>>, Vec<f64>) {
@@ -91,25 +104,23 @@ impl Factors {
             told.filter_map(|(x, o)| Some((x.clone(), value(o)?)))
                 .unzip()
         };
+        warm.constraints.resize(beside.constraints.len(), None);
         let mut constraints = Vec::with_capacity(beside.constraints.len());
-        for (j, bound) in beside.constraints.iter().enumerate() {
+        let bounds = beside.constraints.iter().zip(&mut warm.constraints);
+        for (j, (bound, warm)) in bounds.enumerate() {
             let (x, y) = known(&|o| o.constraints.get(j).copied());
             if !y.is_empty() {
-                let warm = warm.constraints.get(j);
-                let model = GaussianProcess::fit(&x, &y, options, warm, rng)?;
+                let model = model(&x, &y, warm.as_ref())?;
+                *warm = Some(model.hyperparameters().clone());
                 constraints.push((model, *bound));
             }
         }
-        warm.constraints = constraints
-            .iter()
-            .map(|(model, _)| model.hyperparameters().clone())
-            .collect();
 
         // Costs are products of many things, and so their logarithms are modelled.
         let (places, logs) = known(&|o| o.cost.map(f64::ln));
         let mut cost = None;
         if logs.len() >= MIN_COSTS {
-            let model = GaussianProcess::fit(&places, &logs, options, warm.cost.as_ref(), rng)?;
+            let model = model(&places, &logs, warm.cost.as_ref())?;
             warm.cost = Some(model.hyperparameters().clone());
             let spent: f64 = outcomes.iter().filter_map(|o| o.cost).sum();
             let exponent = beside
@@ -117,6 +128,7 @@ impl Factors {
                 .map_or(1.0, |total| cooled(total - spent, total));
             cost = Some((model, exponent));
         }
+        warm.fitted_to = outcomes.len();
         Ok(Self {
             success,
             constraints,

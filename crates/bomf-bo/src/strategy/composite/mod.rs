@@ -132,6 +132,8 @@ pub struct CompositeObjective<C> {
     outputs: Vec<Option<Vec<f64>>>,
     /// The last fits.
     warm: Option<SharedHyperparameters>,
+    /// To how many evaluations with outputs.
+    fitted_to: usize,
     warm_around: Vec<Option<Hyperparameters>>,
     surrogates: Vec<Surrogate>,
     expected_gain: Option<f64>,
@@ -180,6 +182,7 @@ impl<C: Composite> CompositeObjective<C> {
             options,
             outputs: Vec::new(),
             warm: None,
+            fitted_to: 0,
             warm_around: vec![None; m],
             surrogates: vec![Surrogate::Composite; m],
             expected_gain: None,

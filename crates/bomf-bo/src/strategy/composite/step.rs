@@ -41,13 +41,33 @@ impl<C: Composite> CompositeObjective<C> {
             metric: self.options.metric.clone(),
             ..self.options.outputs.clone()
         };
-        let mut model = MultiOutputGp::fit(&x, &z, &mean, &options, self.warm.as_ref(), rng)?;
+        let mut model = match &self.warm {
+            Some(hyper) if self.fitted_to == x.len() => {
+                MultiOutputGp::with_hyperparameters(&x, &z, &mean, &options, hyper.clone())?
+            }
+            warm => MultiOutputGp::fit(&x, &z, &mean, &options, warm.as_ref(), rng)?,
+        };
         self.warm = Some(model.hyperparameters().clone());
-        let direct = self.inner.models(rng)?;
-        let around = self.around_mixture(&mean, rng)?;
+        self.fitted_to = x.len();
         let computed = self.computed(&z[0]);
-        self.surrogates = match self.options.surrogate {
-            Some(surrogate) => vec![surrogate; direct.len()],
+        // Only what may be asked is fitted.
+        let m = computed.len();
+        let forced = self.options.surrogate;
+        let around = match forced {
+            Some(Surrogate::Composite | Surrogate::Direct) => vec![None; m],
+            _ => self.around_mixture(&mean, rng)?,
+        };
+        let direct = match forced {
+            Some(Surrogate::Composite) if computed.iter().all(|c| *c) => Vec::new(),
+            Some(Surrogate::AroundMixture)
+                if computed.iter().all(|c| *c) && around.iter().all(Option::is_some) =>
+            {
+                Vec::new()
+            }
+            _ => self.inner.models(rng)?,
+        };
+        self.surrogates = match forced {
+            Some(surrogate) => vec![surrogate; m],
             None => self.by_evidence(&model, &direct, &around, rng)?,
         };
         for (own, computed) in self.surrogates.iter_mut().zip(&computed) {
@@ -57,7 +77,7 @@ impl<C: Composite> CompositeObjective<C> {
         }
 
         let mut front: Vec<Vec<f64>> = self.ys().map(<[f64]>::to_vec).collect();
-        let scales: Vec<f64> = (0..direct.len())
+        let scales: Vec<f64> = (0..m)
             .map(|j| {
                 let column: Vec<f64> = front.iter().map(|y| y[j]).collect();
                 Standardiser::fit(&column).scale
