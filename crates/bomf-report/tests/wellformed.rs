@@ -283,6 +283,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
         },
         stage2: Stage2 {
             surrogates: indexmap::IndexMap::new(),
+            choice: bomf_study::Choice::default(),
             initial_evaluations: if dice.unit() < 0.2 {
                 usize::MAX
             } else {
@@ -302,6 +303,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
                 weights: odd_weights(dice),
                 select: odd_scores(dice, &names),
                 chosen: dice.unit() < 0.3,
+                dominated: dice.unit() < 0.2,
             })
             .collect(),
         notes: vec!["`a` and `b".into()],

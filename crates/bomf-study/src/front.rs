@@ -17,7 +17,7 @@ pub struct Front {
     pub points: Vec<FrontPoint>,
 }
 
-/// A mixture of the members that no other evaluated mixture dominates.
+/// A mixture of the members that no other evaluated mixture dominates, or the chosen one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrontPoint {
     /// Weights of the members: on the simplex, one a member.
@@ -26,4 +26,8 @@ pub struct FrontPoint {
     pub select: Scores,
     /// Whether this is the point that was written to `fused/`.
     pub chosen: bool,
+    /// Whether it is not on the front: the chosen one alone may lie off it, where its rule
+    /// trusts the select split less than the front does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dominated: bool,
 }

@@ -28,6 +28,6 @@ pub use front::{Front, FrontPoint};
 pub use journal::{Journal, read_journal};
 pub use objective::{Direction, Objective, Scores};
 pub use results::{
-    CurvePoint, Finetune, HypervolumePoint, MemberRecord, Method, MethodName, Results, Seconds,
-    Splits, Stage1, Stage1Trial, Stage2,
+    Choice, CurvePoint, Finetune, HypervolumePoint, MemberRecord, Method, MethodName, Results,
+    Seconds, Splits, Stage1, Stage1Trial, Stage2,
 };

@@ -136,8 +136,26 @@ pub struct Stage2 {
     /// that of the members' mixed outputs).
     #[serde(default)]
     pub surrogates: IndexMap<String, String>,
+    /// How the model that was written was taken from what was evaluated.
+    #[serde(default)]
+    pub choice: Choice,
     /// Hypervolume on the select split over the evaluations.
     pub history: Vec<HypervolumePoint>,
+}
+
+/// How one mixture was taken.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Choice {
+    /// The rule that decided: the recipe's, unless that needs what there was not.
+    pub rule: String,
+    /// Under `bagged`: the share of the average over resamples in the mixture, the rest being
+    /// what `one_standard_error` takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Under `bagged`, by objective: how much better a choice is on the examples that make it than
+    /// on others, more being better; its average over resamples of the select split.
+    #[serde(default, skip_serializing_if = "Scores::is_empty")]
+    pub gap: Scores,
 }
 
 /// Hypervolume after so many evaluations.

@@ -317,7 +317,11 @@ impl<'v, 'a> Panel<'v, 'a> {
                 continue;
             };
             labels.marks.push(Rect::around(x, y, r, r));
-            let tip = self.tip(&format!("front point {}", k + 1), &point.select);
+            let what = match point.dominated {
+                false => format!("front point {}", k + 1),
+                true => "the chosen mixture, off the front".into(),
+            };
+            let tip = self.tip(&what, &point.select);
             g.push(
                 mark::mark(Shape::Disc, x, y, r, "mark solid")
                     .set("data-k", k)

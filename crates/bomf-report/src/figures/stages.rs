@@ -113,6 +113,7 @@ mod tests {
             stage2: Stage2 {
                 surrogates: indexmap::IndexMap::new(),
                 initial_evaluations: 0,
+                choice: bomf_study::Choice::default(),
                 history: Vec::new(),
             },
             methods: Vec::new(),

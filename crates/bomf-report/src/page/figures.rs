@@ -29,6 +29,7 @@ pub(super) fn front(view: &View<'_>) -> Markup {
             } @else {
                 p { "There are no points with two scores to draw." }
             }
+            @if let Some(text) = choice(view) { p { (text) } }
             @if let Some(node) = figures::front_close_up(view) {
                 (figure("The front from near", &node, &html! {
                     "The part of the figure above around the front: what one objective costs in the other, and which methods come close. Methods outside are left out."
@@ -46,6 +47,36 @@ pub(super) fn front(view: &View<'_>) -> Markup {
             }
         }
     }
+}
+
+/// How the model was taken from what was evaluated, and how far the scores that chose it
+/// flatter it; `None` where its rule says nothing of that.
+fn choice(view: &View<'_>) -> Option<String> {
+    let choice = &view.results.stage2.choice;
+    let share = choice.share.filter(|_| choice.rule == "bagged")?;
+    let mut text = match share {
+        1.0.. => "The model that was written is the average of what resamples of the select split would have chosen.".into(),
+        0.0 => "No average of what resamples of the select split would have chosen was as good there as the classical methods; the model that was written is within one standard error of the best.".into(),
+        share => format!(
+            "The model that was written is to {} % the average of what resamples of the select split would have chosen, no more, so that it is no worse there than the classical methods.",
+            format::fixed(100.0 * share, 0)
+        ),
+    };
+    let gaps: Vec<String> = view
+        .objectives()
+        .into_iter()
+        .filter_map(|o| {
+            let gap = score(&choice.gap, &o.name)?;
+            Some(format!("{} {}", view.score(&o.name, gap), view::label(o)))
+        })
+        .collect();
+    if !gaps.is_empty() {
+        text.push_str(&format!(
+            " A single choice flatters itself on the examples that make it by {}, by the same resamples.",
+            gaps.join(" and ")
+        ));
+    }
+    Some(text)
 }
 
 fn outside_text(outside: figures::Outside) -> String {

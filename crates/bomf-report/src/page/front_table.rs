@@ -63,7 +63,7 @@ fn row(
     let effective = 1.0 / squares;
     html! {
         tr.us[point.chosen] data-k=(k) {
-            th scope="row" data-v=(k) { (k + 1) @if point.chosen { " " span.tag { "chosen" } } }
+            th scope="row" data-v=(k) { (k + 1) @if point.chosen { " " span.tag { "chosen" @if point.dominated { ", off the front" } } } }
             @for o in objectives {
                 @let value = score(&point.select, &o.name);
                 td data-v=[value.map(sortable)] { (value.map_or(format::NONE.into(), |v| view.score(&o.name, v))) }

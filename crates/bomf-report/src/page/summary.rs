@@ -39,6 +39,7 @@ pub(super) fn header(view: &View<'_>) -> Markup {
 
 fn key_figures(view: &View<'_>) -> Markup {
     let r = view.results;
+    let points = r.front.iter().filter(|point| !point.dominated).count();
     html! {
         dl.keys {
             // A program that evaluates says nothing of its examples.
@@ -48,7 +49,7 @@ fn key_figures(view: &View<'_>) -> Markup {
                 div { dt { "Report" } dd { (format::count(r.splits.report)) " " small { "examples" } } }
             }
             div { dt { "Members" } dd { (format::count(r.finetune.members.len())) } }
-            div { dt { "Front" } dd { (format::count(r.front.len())) " " small { @if r.front.len() == 1 { "point" } @else { "points" } } } }
+            div { dt { "Front" } dd { (format::count(points)) " " small { @if points == 1 { "point" } @else { "points" } } } }
             div { dt { "Total time" } dd { (format::duration(r.seconds.total)) } }
             div { dt { "Peak memory" } dd { (format::megabytes(r.peak_rss_mb)) } }
             div { dt { "Threads" } dd { (format::count(r.threads)) } }

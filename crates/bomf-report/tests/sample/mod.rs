@@ -212,6 +212,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
             weights: weights.clone(),
             select: select.clone(),
             chosen: false,
+            dominated: false,
         })
         .collect();
     front.sort_by(|a, b| b.select[chosen].total_cmp(&a.select[chosen]));
@@ -327,6 +328,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
         stage2: Stage2 {
             surrogates: indexmap::IndexMap::new(),
             initial_evaluations: start.len(),
+            choice: bomf_study::Choice::default(),
             history,
         },
         objectives,

@@ -65,8 +65,11 @@ impl Labels {
         }
     }
 
-    /// The labels at these places. Panics if a place is out of range.
-    pub(super) fn select(&self, places: &[usize]) -> Self {
+    /// The labels at these places, which may repeat.
+    ///
+    /// # Panics
+    /// If a place is out of range.
+    pub fn select(&self, places: &[usize]) -> Self {
         match self {
             Labels::Class(ids) => Labels::Class(places.iter().map(|&i| ids[i]).collect()),
             Labels::Value(values) => Labels::Value(places.iter().map(|&i| values[i]).collect()),

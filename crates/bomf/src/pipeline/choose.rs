@@ -1,16 +1,79 @@
-//! The rules that take one point from the Pareto front.
+//! The rules that take one of the mixtures that were evaluated.
 
-use super::evaluator::Evaluated;
+use super::bagging::bag;
+use super::evaluator::{Evaluated, Evaluator, Log};
 use super::goals::Goals;
+use super::seeds::{Purpose, generator};
 use super::source::Source;
+use super::stage2::{Found, front};
 use crate::Error;
-use crate::recipe::Choose;
+use crate::recipe::{Choose, Recipe};
+use bomf_study::Choice;
 use rand_chacha::ChaCha8Rng;
+
+/// Shares of the bagged average, tried in turn until its chosen metric is no worse than the
+/// classical methods'; the rest is the mixture that `one_standard_error` takes.
+pub(super) const SHARES: [f64; 4] = [1.0, 0.75, 0.5, 0.25];
+
+/// Takes one of the mixtures of `bomf`, whose search is done, by the recipe's rule: the
+/// place in its `all`. The bagged average is evaluated, and stands there then.
+pub(super) fn settle_on(
+    recipe: &Recipe,
+    evaluator: &mut Evaluator<'_>,
+    bomf: &mut Found,
+    floor: f64,
+) -> Result<(usize, Choice), Error> {
+    let goals = evaluator.goals;
+    let mut rng = generator(recipe.seed, Purpose::Bootstrap);
+    let mut choice = Choice::default();
+    let bagged = match (recipe.stage2.choose, evaluator.source.output_objectives()) {
+        (Choose::Bagged, Some(objectives)) => {
+            let mut rng = generator(recipe.seed, Purpose::Bagging);
+            bag(&bomf.all, &objectives, goals, &mut rng)
+        }
+        _ => None,
+    };
+    let rule = match recipe.stage2.choose {
+        Choose::Bagged => Choose::OneStandardError,
+        rule => rule,
+    };
+    let front = front(&bomf.all, goals)?;
+    let source = &mut *evaluator.source;
+    let place = front[choose(rule, &bomf.all, &front, floor, goals, source, &mut rng)?];
+    choice.rule = rule.to_string();
+    let Some(bag) = bagged else {
+        return Ok((place, choice));
+    };
+
+    choice.rule = Choose::Bagged.to_string();
+    choice.gap = bag.gap;
+    choice.share = Some(0.0);
+    let end = bomf.all[place].weights.clone();
+    let mut log = Log::new(bomf.name);
+    log.evaluations = bomf.evaluations;
+    let mut taken = place;
+    for share in SHARES {
+        let blend = bag.weights.iter().zip(&end);
+        let weights: Vec<f64> = blend.map(|(b, e)| share * b + (1.0 - share) * e).collect();
+        let Some(scores) = evaluator.scores(&weights, &mut log)? else {
+            continue;
+        };
+        if goals.chosen_value(&scores) >= floor {
+            taken = bomf.all.len() + log.all.len() - 1;
+            choice.share = Some(share);
+            break;
+        }
+    }
+    bomf.evaluations = log.evaluations;
+    bomf.seconds += log.started.elapsed().as_secs_f64();
+    bomf.all.extend(log.all);
+    Ok((taken, choice))
+}
 
 /// The place in `front` (indices into `all`, by falling chosen objective) that the
 /// rule takes. `floor`: the best chosen objective (maximised) of the methods that the
 /// search is to be no worse than.
-pub(super) fn choose(
+fn choose(
     rule: Choose,
     all: &[Evaluated],
     front: &[usize],
@@ -40,7 +103,7 @@ pub(super) fn choose(
     };
     Ok(match rule {
         Choose::BestMetric => by(&|y| y[scorer.chosen]),
-        Choose::OneStandardError => {
+        Choose::Bagged | Choose::OneStandardError => {
             let best = by(&|y| y[scorer.chosen]);
             // One that is not known counts as none.
             let error = source.chosen_std_error(&all[front[best]], rng)?;

@@ -4,7 +4,7 @@ use super::goals::Goals;
 use super::mixtures::vertex;
 use super::outputs::Modelled;
 use super::source::{Measured, Source};
-use super::stage2::{beyond, planned};
+use super::stage2::{at_most, planned};
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase};
 use bomf_study::{Event, Journal, MethodName, Scores, State};
@@ -64,7 +64,7 @@ impl<'a> Evaluator<'a> {
         on_disk: &'a [String],
     ) -> Self {
         let n = source.len();
-        observer.begin(Phase::Fuse, planned(n, n + 1, beyond(recipe, n)));
+        observer.begin(Phase::Fuse, planned(n, n + 1, at_most(recipe, n)));
         Evaluator {
             source,
             goals,

@@ -3,10 +3,11 @@
 //! Data flows one way: [`task`] reads the data, [`stage1`] finds the
 //! hyperparameters, [`trajectory`] fine-tunes and gathers members, [`members`] opens
 //! them, [`stage2`] searches the weights through [`evaluator`] and its [`source`] of
-//! scores ([`mixtures`], or a program: [`external`]), [`choose`] takes a point of the
-//! front ([`settle`] does the three), [`compare`] puts every method on the report
+//! scores ([`mixtures`], or a program: [`external`]), [`choose`] takes one of
+//! what was evaluated (by [`bagging`], if the rule says so), [`compare`] puts every method on the report
 //! split, and [`finish`] writes.
 
+mod bagging;
 mod baselines;
 mod bench;
 mod choose;

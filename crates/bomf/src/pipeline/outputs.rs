@@ -104,6 +104,47 @@ impl OutputObjectives {
         }
     }
 
+    /// The same objectives on these examples, which may repeat.
+    pub fn on(&self, examples: &[usize]) -> Self {
+        OutputObjectives {
+            form: self.form,
+            labels: self.labels.select(examples),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// The number of examples.
+    pub fn examples(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// What of `modelled` belongs to these examples, one after another.
+    pub fn gather(&self, modelled: &[f32], examples: &[usize]) -> Vec<f64> {
+        let width = match self.form {
+            Form::Margin | Form::Values => 1,
+            Form::Centred { classes } => classes,
+            Form::Scores { .. } | Form::TokenSums => 2,
+            Form::Tokens => return self.gather_tokens(modelled, examples),
+        };
+        let of = |&i: &usize| &modelled[i * width..(i + 1) * width];
+        let values = examples.iter().flat_map(of);
+        values.map(|v| f64::from(*v)).collect()
+    }
+
+    /// [`Self::gather`] where examples have as many rows as tokens.
+    fn gather_tokens(&self, modelled: &[f32], examples: &[usize]) -> Vec<f64> {
+        let mut ends: Vec<usize> = Vec::with_capacity(self.counts().len());
+        for &count in self.counts() {
+            ends.push(ends.last().unwrap_or(&0) + 2 * count as usize);
+        }
+        let of = |&i: &usize| {
+            let start = i.checked_sub(1).map_or(0, |before| ends[before]);
+            &modelled[start..ends[i]]
+        };
+        let values = examples.iter().flat_map(of);
+        values.map(|v| f64::from(*v)).collect()
+    }
+
     fn classes(&self) -> &[u32] {
         match &self.labels {
             Labels::Class(ids) => ids,
@@ -342,6 +383,45 @@ mod tests {
                 expected.push(objective.direction.maximised(value));
             }
             agree((found, expected));
+        }
+    }
+
+    #[test]
+    fn some_of_the_examples_give_the_scores_of_these_alone() {
+        let drawn = [3, 3, 0, 11, 7];
+        let tokens = Labels::Tokens((0..12).map(|i| 1 + i % 4).collect());
+        let loss = [objective("loss", Direction::Minimize)];
+        for (labels, classes) in [
+            (ids(12, 2), 2),
+            (ids(12, 5), 5),
+            (Labels::Value((0..12).map(|i| i as f32).collect()), 1),
+            (tokens, 2),
+        ] {
+            let rows = match &labels {
+                Labels::Tokens(counts) => total(counts),
+                _ => labels.len(),
+            };
+            let outputs: Vec<f32> = (0..rows * classes)
+                .map(|i| -(i as f32 * 1.3).sin().abs())
+                .collect();
+            let all = OutputObjectives::new(&loss, &[], &labels, classes);
+            let modelled = all.modelled(&outputs);
+            let alone = |example: usize| {
+                let mut y = [0.0];
+                all.on(&[example])
+                    .evaluate(&all.gather(&modelled, &[example]), &mut y);
+                y[0]
+            };
+            let weight = |example: usize| match &labels {
+                Labels::Tokens(counts) => f64::from(counts[example]),
+                _ => 1.0,
+            };
+            let sum: f64 = drawn.iter().map(|&i| weight(i) * alone(i)).sum();
+            let expected = sum / drawn.iter().map(|&i| weight(i)).sum::<f64>();
+            let mut found = [0.0];
+            all.on(&drawn)
+                .evaluate(&all.gather(&modelled, &drawn), &mut found);
+            agree((found.to_vec(), vec![expected]));
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Purpose {
     Trial = 7,
     /// New factors of adapters.
     Adapters = 8,
+    /// Resamples that the choice of a mixture is put to.
+    Bagging = 9,
     /// Populations of the evolution strategy.
     CmaEs = 20,
     /// Proposals of the search by the loss alone.

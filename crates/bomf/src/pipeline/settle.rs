@@ -1,15 +1,13 @@
-//! Stage 2 and the choice of a point, whatever gives the scores: members, search,
-//! front, `pareto.json`.
+//! Stage 2 as it is written down, whatever gives the scores: members, search, front,
+//! `pareto.json`.
 
-use super::choose::choose;
-use super::evaluator::{Evaluator, Member};
+use super::evaluator::{Evaluated, Evaluator, Member};
 use super::goals::Goals;
-use super::seeds::{Purpose, generator};
 use super::stage2::{self, Found};
 use crate::Error;
 use crate::recipe::Recipe;
 use bomf_checkpoint::write_json_atomic;
-use bomf_study::{Front, FrontPoint, MemberRecord, MethodName, Stage2};
+use bomf_study::{Front, FrontPoint, MemberRecord, Stage2};
 use std::path::Path;
 
 /// What stage 2 came to.
@@ -27,7 +25,7 @@ pub(super) struct Settled {
     pub budget: usize,
 }
 
-/// Scores the members (filling in `records`), searches, and takes a point of the front.
+/// Scores the members (filling in `records`), and searches.
 pub(super) fn settle(
     recipe: &Recipe,
     evaluator: &mut Evaluator<'_>,
@@ -39,38 +37,12 @@ pub(super) fn settle(
         record.select = member.scores.clone().unwrap_or_default();
     }
     let outcome = stage2::search(recipe, evaluator, &members)?;
-    let mut methods = outcome.methods;
-    let mut rng = generator(recipe.seed, Purpose::Bootstrap);
-    let classical = methods
-        .iter()
-        .filter(|m| !matches!(m.name, MethodName::Bomf | MethodName::RandomSimplex));
-    let floor = classical
-        .map(|m| goals.chosen_value(&m.best.scores))
-        .fold(f64::NEG_INFINITY, f64::max);
-    let Some(bomf) = methods.last_mut() else {
+    let methods = outcome.methods;
+    let Some(bomf) = methods.last() else {
         return Err(Error::NoMember);
     };
-    let place = choose(
-        recipe.stage2.choose,
-        &bomf.all,
-        &outcome.front,
-        floor,
-        goals,
-        &mut *evaluator.source,
-        &mut rng,
-    )?;
     let budget = bomf.evaluations;
-    bomf.best = bomf.all[outcome.front[place]].clone();
-    let front = outcome
-        .front
-        .iter()
-        .enumerate()
-        .map(|(i, &index)| FrontPoint {
-            weights: bomf.all[index].weights.clone(),
-            select: bomf.all[index].scores.clone(),
-            chosen: i == place,
-        })
-        .collect();
+    let front = front(&bomf.all, outcome.front, outcome.chosen, goals);
     let own =
         |(objective, value): (&bomf_study::Objective, &f64)| objective.direction.maximised(*value);
     Ok(Settled {
@@ -87,6 +59,33 @@ pub(super) fn settle(
         budget,
         record: outcome.record,
     })
+}
+
+/// The points of the front, and the mixture that was chosen wherever it lies.
+fn front(
+    all: &[Evaluated],
+    mut front: Vec<usize>,
+    chosen: usize,
+    goals: &Goals,
+) -> Vec<FrontPoint> {
+    // Of mixtures with equal scores the front has the first: the chosen one stands for it.
+    let equal = front
+        .iter()
+        .position(|&i| all[i].scores == all[chosen].scores);
+    if let Some(equal) = equal {
+        front[equal] = chosen;
+    } else {
+        let value = |i: usize| goals.chosen_value(&all[i].scores);
+        let place = front.partition_point(|&i| value(i) >= value(chosen));
+        front.insert(place, chosen);
+    }
+    let point = |i: usize| FrontPoint {
+        weights: all[i].weights.clone(),
+        select: all[i].scores.clone(),
+        chosen: i == chosen,
+        dominated: i == chosen && equal.is_none(),
+    };
+    front.into_iter().map(point).collect()
 }
 
 impl Settled {

@@ -6,12 +6,13 @@
 //! average of the last quarter and the greedy soup with all that it tried: on the
 //! select split the result is never worse than any of them.
 
+use super::choose::{SHARES, settle_on};
 use super::evaluator::{Evaluated, Evaluator, Log, Member};
 use super::goals::Goals;
 use super::mixtures::vertex;
 use super::search::Search;
 use super::seeds::{Purpose, generator};
-use crate::recipe::{PLATEAU, Recipe};
+use crate::recipe::{Choose, PLATEAU, Recipe};
 use crate::{Error, Phase};
 use bomf_bo::space::SimplexSpace;
 use bomf_bo::strategy::{Outcome as Told, RandomSimplex, StoppingRule};
@@ -51,20 +52,31 @@ impl Log {
 /// The outcome of stage 2.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// The weight-averaging methods, `bomf` last, its `best` still to be chosen.
+    /// The weight-averaging methods, `bomf` last.
     pub methods: Vec<Found>,
     /// Indices of the Pareto front into `bomf`'s `all`, by falling chosen objective.
     pub front: Vec<usize>,
+    /// Index of the mixture that was chosen.
+    pub chosen: usize,
     pub ref_point: Vec<f64>,
     pub record: Stage2,
 }
 
 /// Evaluations of the search itself, beyond its start.
-pub(super) fn beyond(recipe: &Recipe, n: usize) -> usize {
+fn beyond(recipe: &Recipe, n: usize) -> usize {
     match n {
         0 | 1 => 0,
         n => recipe.stage2.evaluations.unwrap_or(5 * n),
     }
+}
+
+/// Evaluations beyond the start: those of the search, and of the choice at most.
+pub(super) fn at_most(recipe: &Recipe, n: usize) -> usize {
+    beyond(recipe, n)
+        + match recipe.stage2.choose {
+            Choose::Bagged => SHARES.len(),
+            _ => 0,
+        }
 }
 
 /// Forward passes of the phase: the members, the starting design, the search, and
@@ -107,13 +119,26 @@ pub(super) fn search(
     }
     methods.push(greedy(evaluator, members, &best_vertex)?);
 
+    let best = |method: &Found| scorer.chosen_value(&method.best.scores);
+    let floor = methods.iter().map(best).fold(f64::NEG_INFINITY, f64::max);
+
     let (start, spent) = design(&methods);
+    let total = |beyond| planned(n, spent, beyond);
     let beyond = beyond(recipe, n);
-    let total = planned(n, spent, beyond);
-    evaluator.observer.begin(Phase::Fuse, total);
+    let at_most = at_most(recipe, n);
+    evaluator.observer.begin(Phase::Fuse, total(at_most));
     let (mut bomf, surrogates) = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
+    let searched = bomf.all.len();
+    let (chosen, choice) = settle_on(recipe, evaluator, &mut bomf, floor)?;
+    for own in &mut bomf.all[searched..] {
+        own.evaluation += spent;
+    }
+    bomf.best = bomf.all[chosen].clone();
     // All of it, unless patience ended it.
     let budget = spent + bomf.evaluations;
+    evaluator
+        .observer
+        .begin(Phase::Fuse, total(bomf.evaluations));
     let random = random(recipe, evaluator, n, budget, &best_vertex)?;
     evaluator.observer.end(Phase::Fuse);
 
@@ -121,6 +146,7 @@ pub(super) fn search(
     let record = Stage2 {
         initial_evaluations: spent,
         surrogates,
+        choice,
         history: history(&bomf, &random, &ref_point, scorer, budget)?,
     };
     bomf.evaluations += spent;
@@ -130,6 +156,7 @@ pub(super) fn search(
     Ok(Outcome {
         methods,
         front,
+        chosen,
         ref_point,
         record,
     })
@@ -351,7 +378,7 @@ fn history(
 }
 
 /// The non-dominated of `all`, by falling chosen objective.
-fn front(all: &[Evaluated], scorer: &Goals) -> Result<Vec<usize>, Error> {
+pub(super) fn front(all: &[Evaluated], scorer: &Goals) -> Result<Vec<usize>, Error> {
     let y: Vec<Vec<f64>> = all.iter().map(|e| scorer.maximised(&e.scores)).collect();
     let mut front = bomf_pareto::non_dominated(&y)?;
     // Mixtures with equal scores are one point of the front: the first is kept.

@@ -235,8 +235,7 @@ pub struct Stage2 {
     pub patience: Option<usize>,
     /// What is modelled. Default [`Surrogate::Composite`].
     pub surrogate: Surrogate,
-    /// Which point of the front becomes `fused/`. Default
-    /// [`Choose::OneStandardError`].
+    /// Which mixture becomes `fused/`. Default [`Choose::Bagged`].
     pub choose: Choose,
     /// Weight of each objective for [`Choose::Weights`], at least 0, one of them
     /// above 0.
@@ -291,9 +290,14 @@ pub enum Surrogate {
     Direct,
 }
 
-/// A rule that takes one point from the Pareto front.
+/// A rule that takes one of the mixtures that were evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choose {
+    /// The average of what [`Choose::OneStandardError`] takes on resamples of the select
+    /// examples, or the point nearest to it whose chosen metric is no worse than that of
+    /// any checkpoint or classical average. Without outputs of single examples, as
+    /// [`Choose::OneStandardError`].
+    Bagged,
     /// The best value of [`Task::choose_by`].
     BestMetric,
     /// The lowest loss among the points whose chosen metric lies within one
@@ -361,6 +365,7 @@ named!(Baseline {
 });
 
 named!(Choose {
+    Bagged = "bagged",
     BestMetric = "best_metric",
     OneStandardError = "one_standard_error",
     Knee = "knee",
@@ -432,7 +437,7 @@ impl Default for Stage2 {
             evaluations: None,
             patience: None,
             surrogate: Surrogate::Composite,
-            choose: Choose::OneStandardError,
+            choose: Choose::Bagged,
             objective_weights: None,
             ref_point: None,
             baselines: Vec::new(),

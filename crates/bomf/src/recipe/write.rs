@@ -288,7 +288,7 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
     out.field(
         "choose",
         stage2.choose,
-        "best_metric, one_standard_error, knee or weights",
+        "bagged, one_standard_error, best_metric, knee or weights",
     );
     out.field(
         "objective_weights",
