@@ -13,6 +13,7 @@ mod loss;
 mod tokens;
 
 pub mod bootstrap;
+pub mod text;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 use crate::data::{Labels, Task};
 
 pub use loss::{cross_entropy, cross_entropy_per_example, mean_squared_error, squared_errors};
+pub use text::TextMetric;
 pub use tokens::token_losses;
 
 use classification::Confusion;
@@ -41,6 +43,14 @@ pub enum Predictions<'a> {
     /// A causal language model: log-probability and lead of each token to be predicted,
     /// `[tokens, 2]`, row-major.
     Tokens(&'a [f32]),
+    /// Generated texts: the statistics of a text metric on each,
+    /// `[examples, width]`, row-major ([`TextMetric::statistics`]).
+    Texts {
+        /// The values, row after row.
+        values: &'a [f32],
+        /// The number of columns.
+        width: usize,
+    },
 }
 
 impl Predictions<'_> {
@@ -50,6 +60,7 @@ impl Predictions<'_> {
             Predictions::Logits { values, classes } => values.len() / (*classes).max(1),
             Predictions::Values(values) => values.len(),
             Predictions::Tokens(values) => values.len() / 2,
+            Predictions::Texts { values, width } => values.len() / (*width).max(1),
         }
     }
 
@@ -95,11 +106,13 @@ pub enum Metric {
     Perplexity,
     /// Share of the tokens that were the likeliest ones.
     TokenAccuracy,
+    /// One of what a language model writes, against the references.
+    Text(TextMetric),
 }
 
 impl Metric {
     /// All metrics, F1 with class 1 as the positive one.
-    pub const ALL: [Metric; 9] = [
+    pub const ALL: [Metric; 17] = [
         Metric::Accuracy,
         Metric::F1 { positive: 1 },
         Metric::F1Macro,
@@ -109,6 +122,14 @@ impl Metric {
         Metric::Mse,
         Metric::Perplexity,
         Metric::TokenAccuracy,
+        Metric::Text(TextMetric::ExactMatch),
+        Metric::Text(TextMetric::Rouge1),
+        Metric::Text(TextMetric::Rouge2),
+        Metric::Text(TextMetric::RougeL),
+        Metric::Text(TextMetric::Bleu),
+        Metric::Text(TextMetric::Chrf),
+        Metric::Text(TextMetric::ChrfPlusPlus),
+        Metric::Text(TextMetric::Meteor),
     ];
 
     /// The name in recipes and reports.
@@ -123,6 +144,7 @@ impl Metric {
             Metric::Mse => "mse",
             Metric::Perplexity => "perplexity",
             Metric::TokenAccuracy => "token_accuracy",
+            Metric::Text(metric) => metric.name(),
         }
     }
 
@@ -144,7 +166,14 @@ impl Metric {
             "mse" | "mean_squared_error" => Ok(Metric::Mse),
             "perplexity" | "ppl" => Ok(Metric::Perplexity),
             "token_accuracy" | "mean_token_accuracy" => Ok(Metric::TokenAccuracy),
-            _ => Err(MetricError::Unknown { name: name.into() }),
+            "em" => Ok(Metric::Text(TextMetric::ExactMatch)),
+            "rougel" => Ok(Metric::Text(TextMetric::RougeL)),
+            "sacrebleu" => Ok(Metric::Text(TextMetric::Bleu)),
+            known => TextMetric::ALL
+                .into_iter()
+                .find(|metric| metric.name() == known)
+                .map(Metric::Text)
+                .ok_or_else(|| MetricError::Unknown { name: name.into() }),
         }
     }
 
@@ -163,7 +192,7 @@ impl Metric {
                 Task::Classification
             }
             Metric::Pearson | Metric::Spearman | Metric::Mse => Task::Regression,
-            Metric::Perplexity | Metric::TokenAccuracy => Task::CausalLm,
+            Metric::Perplexity | Metric::TokenAccuracy | Metric::Text(_) => Task::CausalLm,
         }
     }
 
@@ -217,6 +246,7 @@ enum PreparedData<'a> {
     Classes(Confusion<'a>),
     Values(Paired<'a>),
     Tokens(Tokens),
+    Texts(text::Statistics<'a>),
 }
 
 impl<'a> Prepared<'a> {
@@ -234,6 +264,16 @@ impl<'a> Prepared<'a> {
             (Task::Regression, Predictions::Values(values), Labels::Value(labels)) => {
                 let with_ranks = metric == Metric::Spearman;
                 PreparedData::Values(Paired::new(values, labels, with_ranks)?)
+            }
+            (_, Predictions::Texts { values, width }, _) => match metric {
+                Metric::Text(metric) if metric.width() == *width => {
+                    let statistics = text::Statistics::new(metric, values, labels.len())?;
+                    PreparedData::Texts(statistics)
+                }
+                _ => return Err(MetricError::WrongTask { metric }),
+            },
+            (_, Predictions::Tokens(_), _) if matches!(metric, Metric::Text(_)) => {
+                return Err(MetricError::WrongTask { metric });
             }
             (Task::CausalLm, Predictions::Tokens(values), Labels::Tokens(counts)) => {
                 PreparedData::Tokens(Tokens::new(values, counts)?)
@@ -261,6 +301,7 @@ impl<'a> Prepared<'a> {
                 Metric::Perplexity => tokens.perplexity(counts),
                 _ => tokens.accuracy(counts),
             },
+            PreparedData::Texts(statistics) => statistics.value(counts),
         }
     }
 }
