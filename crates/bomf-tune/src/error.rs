@@ -1,5 +1,6 @@
 //! What can go wrong in loading, training and evaluating models.
 
+use crate::generate::GenerationError;
 use bomf_checkpoint::CheckpointError;
 use std::path::PathBuf;
 
@@ -116,6 +117,9 @@ pub enum TuneError {
         /// Which.
         split: String,
     },
+    /// Nothing can be generated.
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
     /// The observer asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -126,12 +130,13 @@ impl TuneError {
     pub fn hint(&self) -> Option<String> {
         match self {
             TuneError::Checkpoint(error) => error.hint(),
+            TuneError::Generation(error) => error.hint(),
             TuneError::Read { .. } => Some(
                 "a model folder holds config.json, model.safetensors and tokenizer.json".into(),
             ),
             TuneError::Architecture { .. } => Some(
                 "supported model types are bert, roberta (xlm-roberta, camembert), distilbert, \
-                 gpt2, llama, mistral, qwen2 and qwen3"
+                 gpt2, llama, mistral, qwen2, qwen3 and t5 (mt5)"
                     .into(),
             ),
             TuneError::MissingTensor { .. } => {

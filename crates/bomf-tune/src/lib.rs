@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod data;
 mod error;
+pub mod generate;
 pub mod kernels;
 pub mod lora;
 pub mod metrics;

@@ -13,9 +13,13 @@ pub struct TextTokenizer {
     segments: usize,
     vocab_size: usize,
     max_length: usize,
+    /// The most tokens that the model can read.
+    positions: usize,
     outputs_at: OutputsAt,
-    /// The token that ends a text, where the configuration names one.
-    end: Option<u32>,
+    /// The tokens that end a text, those that the configuration names.
+    ends: Vec<u32>,
+    /// The token that the decoder of an encoder-decoder begins with.
+    start: Option<u32>,
 }
 
 impl TextTokenizer {
@@ -65,7 +69,9 @@ impl TextTokenizer {
                 true => OutputsAt::Last,
                 false => OutputsAt::First,
             },
-            end: end_token(config),
+            positions: config.max_length(),
+            ends: end_tokens(config),
+            start: config.encoder_decoder.as_ref().map(|pair| pair.start),
             path,
         })
     }
@@ -133,7 +139,7 @@ impl TextTokenizer {
         let mut sequences = Sequences::new(OutputsAt::Targets);
         for ((head, tail), second) in heads.iter().zip(&tails).zip(&seconds) {
             let (mut ids, mut completion) = (head.get_ids().to_vec(), tail.get_ids().to_vec());
-            match (second, self.end) {
+            match (second, self.end()) {
                 (Some(_), end) => completion.extend(end),
                 // A tokenizer that ends texts itself needs no second end.
                 (None, Some(end)) if ids.last() != Some(&end) => ids.push(end),
@@ -156,6 +162,124 @@ impl TextTokenizer {
         self.checked(sequences)
     }
 
+    /// Tokenises prompts for generation as [`encode_completions`](Self::encode_completions)
+    /// does, with room for `new_tokens` behind them; what is too long loses its beginning.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_prompts<'a>(
+        &self,
+        prompts: impl Iterator<Item = &'a str>,
+        new_tokens: usize,
+    ) -> Result<Sequences, TuneError> {
+        let error = |e: tokenizers::Error| self.error(e.to_string());
+        let mut whole = self.inner.clone();
+        whole.with_truncation(None).map_err(error)?;
+        let prompts: Vec<&str> = prompts.collect();
+        let encodings = whole.encode_batch_fast(prompts, true).map_err(error)?;
+        let room = self.positions.saturating_sub(new_tokens).max(1);
+        let most = room.min(self.max_length.saturating_sub(1).max(1));
+        let mut sequences = Sequences::new(OutputsAt::Last);
+        for encoding in &encodings {
+            let ids = encoding.get_ids();
+            if ids.is_empty() {
+                return Err(self.error("a prompt gives no tokens at all".into()));
+            }
+            let ids = &ids[ids.len().saturating_sub(most)..];
+            sequences.push(ids, &vec![0; ids.len()]);
+        }
+        self.checked(sequences)
+    }
+
+    /// Tokenises sources and targets for an encoder-decoder: the source, the token that the
+    /// decoder begins with, and the target, whose tokens are to be predicted. Both are as the
+    /// tokenizer puts them, and end with the token that ends texts; the ends of what is too
+    /// long are cut off.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode), and where the model has no token to begin with.
+    pub fn encode_pairs<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Sequences, TuneError> {
+        let (sources, targets): (Vec<&str>, Vec<&str>) = pairs.unzip();
+        let sources = self.encode_sources(sources.into_iter())?;
+        let error = |e: tokenizers::Error| self.error(e.to_string());
+        let targets = self.inner.encode_batch_fast(targets, true).map_err(error)?;
+        let mut sequences = Sequences::new(OutputsAt::Targets);
+        for (i, target) in targets.iter().enumerate() {
+            let target = self.ended(target.get_ids());
+            if target.is_empty() {
+                return Err(self.error("a target gives no tokens at all".into()));
+            }
+            let ids = [sources.ids(i), &target].concat();
+            sequences.push_completion(&ids, target.len());
+        }
+        self.checked(sequences)
+    }
+
+    /// Tokenises sources for generation, as [`encode_pairs`](Self::encode_pairs) does, with
+    /// the token that the decoder begins with.
+    ///
+    /// # Errors
+    /// As [`encode_pairs`](Self::encode_pairs).
+    pub fn encode_sources<'a>(
+        &self,
+        sources: impl Iterator<Item = &'a str>,
+    ) -> Result<Sequences, TuneError> {
+        let Some(start) = self.start else {
+            return Err(self.error("the model is no encoder-decoder".into()));
+        };
+        let error = |e: tokenizers::Error| self.error(e.to_string());
+        let sources: Vec<&str> = sources.collect();
+        let encodings = self.inner.encode_batch_fast(sources, true).map_err(error)?;
+        let mut sequences = Sequences::new(OutputsAt::Last);
+        for encoding in &encodings {
+            let mut ids = self.ended(encoding.get_ids());
+            if ids.is_empty() {
+                return Err(self.error("a source gives no tokens at all".into()));
+            }
+            ids.push(start);
+            sequences.push(&ids, &vec![0; ids.len()]);
+        }
+        self.checked(sequences)
+    }
+
+    /// Tokens that end with the one that ends texts, at most as many as may be.
+    fn ended(&self, ids: &[u32]) -> Vec<u32> {
+        let mut ids = ids.to_vec();
+        if let Some(end) = self.end()
+            && ids.last() != Some(&end)
+        {
+            ids.truncate(self.max_length - 1);
+            ids.push(end);
+        }
+        ids
+    }
+
+    /// The text of tokens, without special ones.
+    ///
+    /// # Errors
+    /// Where the tokenizer fails.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TuneError> {
+        // The token that ends a text need not be a special one to the tokenizer.
+        let ids = match ids {
+            [rest @ .., last] if self.ends.contains(last) => rest,
+            all => all,
+        };
+        let text = self.inner.decode(ids, true);
+        text.map_err(|e| self.error(e.to_string()))
+    }
+
+    /// The tokens that end a text.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    fn end(&self) -> Option<u32> {
+        self.ends.first().copied()
+    }
+
     /// The sequences, where the model has an embedding for each token.
     fn checked(&self, sequences: Sequences) -> Result<Sequences, TuneError> {
         match sequences.max_id() {
@@ -175,9 +299,15 @@ impl TextTokenizer {
     }
 }
 
-/// `eos_token_id` of a configuration, the first of several.
-fn end_token(config: &crate::models::Config) -> Option<u32> {
-    let value = config.raw.get("eos_token_id")?;
-    let first = value.as_array().map_or(Some(value), |list| list.first())?;
-    first.as_u64().and_then(|id| u32::try_from(id).ok())
+/// `eos_token_id` of a configuration, one or several.
+fn end_tokens(config: &crate::models::Config) -> Vec<u32> {
+    let Some(value) = config.raw.get("eos_token_id") else {
+        return Vec::new();
+    };
+    let ids = value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice);
+    ids.iter()
+        .filter_map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
+        .collect()
 }

@@ -5,9 +5,10 @@
 mod differences;
 
 use bomf_tune::kernels::activation::Activation;
+use bomf_tune::kernels::relative::Buckets;
 use bomf_tune::kernels::rope::Rotation;
 use bomf_tune::params::{Layout, Param};
-use bomf_tune::tape::{CausalRows, Gradients, Tape, Var, Workspace};
+use bomf_tune::tape::{Attending, CausalRows, Gradients, RelativeBias, Tape, Var, Workspace};
 use differences::{FLOOR, Op, STEP, TOLERANCE, derivative, moved, normal, rng};
 use std::rc::Rc;
 
@@ -525,4 +526,96 @@ fn each_dropout_of_a_tape_has_a_mask_of_its_own() {
         (kept - expected).abs() < 0.07,
         "{kept} instead of {expected}"
     );
+}
+
+/// T5's attention: a bias by head and distance from a table, and no scaling. `sequences` are
+/// the positions of the queries and the numbers of keys.
+fn biased(sequences: &[(&[u32], usize)], bidirectional: bool, rate: f32) -> Op<'static> {
+    let (heads, size) = (3, 4);
+    let offsets = |lengths: Vec<usize>| -> Rc<[usize]> {
+        let ends = lengths.iter().scan(0, |end, n| {
+            *end += n;
+            Some(*end)
+        });
+        std::iter::once(0).chain(ends).collect()
+    };
+    let q = offsets(sequences.iter().map(|s| s.0.len()).collect());
+    let k = offsets(sequences.iter().map(|s| s.1).collect());
+    let positions: Rc<[u32]> = sequences.iter().flat_map(|s| s.0).copied().collect();
+    let buckets = Buckets {
+        count: 8,
+        max_distance: 12,
+        bidirectional,
+    };
+    let shapes = [
+        (q[sequences.len()], heads * size),
+        (k[sequences.len()], 2 * heads * size),
+        (buckets.count, heads),
+    ];
+    Op::new(&shapes, 30, move |tape, p| {
+        let (x, kv) = (input(tape, p[0]), input(tape, p[1]));
+        let positions = positions.clone();
+        let window = usize::MAX;
+        let attending = Attending {
+            heads: (heads, heads),
+            scale: Some(1.0),
+            causal: (!bidirectional).then_some(CausalRows { positions, window }),
+            bias: Some(RelativeBias {
+                table: p[2],
+                buckets,
+            }),
+            dropout: rate,
+        };
+        tape.any_attention(&x, &kv, (&q, &k), attending)
+    })
+}
+
+#[test]
+fn attention_with_a_bias_by_distance() {
+    let all: Vec<u32> = (0..20).collect();
+    for (lengths, rate) in [
+        (vec![5usize, 1, 17], 0.0),
+        (vec![3, 4], RATE),
+        (vec![20], RATE),
+    ] {
+        let whole: Vec<(&[u32], usize)> = lengths.iter().map(|&n| (&all[..n], n)).collect();
+        biased(&whole, true, rate).check_every_entry();
+        biased(&whole, false, rate).check_every_entry();
+    }
+    let some: [(&[u32], usize); 3] = [(&[4], 5), (&[], 3), (&[1, 14], 15)];
+    biased(&some, false, RATE).check_every_entry();
+}
+
+#[test]
+fn a_scaled_matrix_and_one_that_is_used_before_too() {
+    Op::new(&[(4, 6)], 31, |tape, p| {
+        let x = input(tape, p[0]);
+        let scaled = tape.scale(x.clone(), -0.7);
+        let scaled = tape.scale(scaled, 3.0);
+        tape.add(scaled, &x, 0.0)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn rows_in_the_place_of_others() {
+    let rows: Rc<[u32]> = Rc::new([4, 0, 3]);
+    Op::new(&[(6, 5), (3, 5)], 32, |tape, p| {
+        let (base, x) = (input(tape, p[0]), input(tape, p[1]));
+        // What is replaced still counts where it was read before.
+        let before = tape.gather(&base, &rows);
+        let x = tape.add(x, &before, 0.0);
+        tape.scatter(base, &x, &rows)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn a_gate_by_itself_and_dropped() {
+    Op::new(&[(5, 14)], 33, |tape, p| {
+        let x = input(tape, p[0]);
+        let gated = tape.gated(&x, Activation::GeluTanh);
+        tape.dropout(&gated, RATE)
+    })
+    .check_every_entry();
 }

@@ -10,6 +10,8 @@
 //!
 //! A decoder's query sees the keys up to its own position, or a window of them. Its heads
 //! may share keys and values in groups (Ainslie et al. 2023), whose gradients then add up.
+//! T5 adds to `S` a bias by head and distance (Raffel et al. 2020, section 2.1), and scales
+//! by 1 rather than `1/√d`.
 
 use super::dropout::Mask;
 use super::math::exp;
@@ -28,6 +30,34 @@ pub struct Segments<'a> {
     pub k: &'a [usize],
     /// What a query sees of its sequence; `None` for all of it.
     pub causal: Option<Causal<'a>>,
+    /// What is added to the scores.
+    pub bias: Option<Bias<'a>>,
+}
+
+/// Numbers that are added to the scores by head and distance. Where queries have no
+/// positions ([`Segments::causal`]), they are those of the keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Bias<'a> {
+    /// `[heads, 2 span - 1]`: of a key `distance` behind its query at
+    /// `span - 1 + distance`, which is negative for keys before it.
+    pub by_distance: &'a [f32],
+    /// One more than the largest distance, at least 1.
+    pub span: usize,
+}
+
+impl<'a> Bias<'a> {
+    /// Where the numbers for the keys of a query at `position` of a sequence begin, for
+    /// one head: those of all keys follow.
+    #[inline(always)]
+    fn start(self, head: usize, position: usize) -> usize {
+        head * (2 * self.span - 1) + self.span - 1 - position
+    }
+}
+
+/// The place of query row `i` of a sequence among its keys.
+#[inline(always)]
+fn place(causal: Option<Causal<'_>>, i: usize) -> usize {
+    causal.map_or(i, |causal| causal.positions[i] as usize)
 }
 
 /// Queries that see nothing behind themselves.
@@ -69,6 +99,8 @@ pub struct Heads {
     pub kv_count: usize,
     /// Columns a head (d).
     pub size: usize,
+    /// On the products of queries and keys, `1/√d` in most models.
+    pub scale: f32,
     /// Dropout on the probabilities.
     pub dropout: Option<Mask>,
 }
@@ -86,10 +118,6 @@ impl Heads {
     fn group(self, kv: usize) -> Range<usize> {
         let size = self.count / self.kv_count;
         kv * size..(kv + 1) * size
-    }
-
-    fn scale(self) -> f32 {
-        1.0 / (self.size as f32).sqrt()
     }
 
     /// The mask of one row of one head's probabilities.
@@ -187,7 +215,7 @@ fn forward_sequence<'a>(
     out: &mut [f32],
     lse: &mut [f32],
     (q, kv): (&[f32], &[f32]),
-    causal: Option<Causal<'a>>,
+    (causal, bias): (Option<Causal<'a>>, Option<Bias<'a>>),
     first_q: usize,
     heads: Heads,
     scratch: &mut Scratch,
@@ -201,7 +229,7 @@ fn forward_sequence<'a>(
         let v = pack(&mut scratch.v, kv, (n_k, stride, kv_width + col, d), 1.0);
         for head in heads.group(kv_head) {
             let col = head * d;
-            let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale());
+            let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale);
             let p = sized(&mut scratch.p, n_q * wide_k);
             product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
             for (i, p) in p.chunks_exact_mut(wide_k).enumerate() {
@@ -209,6 +237,14 @@ fn forward_sequence<'a>(
                 p[..seen.start].fill(0.0);
                 p[seen.end..n_k].fill(0.0);
                 let first = seen.start;
+                if let Some(bias) = bias {
+                    let start = bias.start(head, place(causal, i));
+                    let bias = &bias.by_distance[start..][seen.clone()];
+                    p[seen.clone()]
+                        .iter_mut()
+                        .zip(bias)
+                        .for_each(|(p, b)| *p += b);
+                }
                 let p = &mut p[seen];
                 let max = lane_max(p);
                 for s in p.iter_mut() {
@@ -239,13 +275,18 @@ fn forward_sequence<'a>(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "a kernel: what it reads, what it writes, and scratch"
+)]
 fn backward_sequence<'a>(
     (d_q, d_kv): (&mut [f32], &mut [f32]),
     d_out: &[f32],
     (q, kv, lse): (&[f32], &[f32], &[f32]),
-    causal: Option<Causal<'a>>,
+    (causal, bias): (Option<Causal<'a>>, Option<Bias<'a>>),
     first_q: usize,
     heads: Heads,
+    d_bias: &mut [f32],
     scratch: &mut Scratch,
 ) {
     let (d, width, kv_width) = (heads.size, heads.width(), heads.kv_width());
@@ -253,14 +294,14 @@ fn backward_sequence<'a>(
     let (wide_k, wide_d) = (padded(n_k), padded(d));
     for kv_head in 0..heads.kv_count {
         let (stride, kv_col) = (2 * kv_width, kv_head * d);
-        let k = pack(&mut scratch.k, kv, (n_k, stride, kv_col, d), heads.scale());
+        let k = pack(&mut scratch.k, kv, (n_k, stride, kv_col, d), heads.scale);
         let k_t = pack_transposed(&mut scratch.k_t, kv, (n_k, stride, kv_col, d));
         let values = (n_k, stride, kv_width + kv_col, d);
         let v_t = pack_transposed(&mut scratch.v_t, kv, values);
         for head in heads.group(kv_head) {
             let adds = head != heads.group(kv_head).start;
             let col = head * d;
-            let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale());
+            let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale);
             let d_out = pack(&mut scratch.d_out, d_out, (n_q, width, col, d), 1.0);
             let p = sized(&mut scratch.p, n_q * wide_k);
             let d_p = sized(&mut scratch.d_p, n_q * wide_k);
@@ -277,7 +318,15 @@ fn backward_sequence<'a>(
                     d_p[unseen].fill(0.0);
                 }
                 let first = seen.start;
-                let (p, d_p) = (&mut p[seen.clone()], &mut d_p[seen]);
+                if let Some(bias) = bias {
+                    let start = bias.start(head, place(causal, i));
+                    let bias = &bias.by_distance[start..][seen.clone()];
+                    p[seen.clone()]
+                        .iter_mut()
+                        .zip(bias)
+                        .for_each(|(p, b)| *p += b);
+                }
+                let (p, d_p) = (&mut p[seen.clone()], &mut d_p[seen.clone()]);
                 for p in p.iter_mut() {
                     *p = exp(*p - lse);
                 }
@@ -297,6 +346,11 @@ fn backward_sequence<'a>(
                             *p *= factor;
                         }
                     }
+                }
+                if let Some(bias) = bias {
+                    let start = bias.start(head, place(causal, i));
+                    let sums = &mut d_bias[start..][seen];
+                    sums.iter_mut().zip(d_p.iter()).for_each(|(s, d)| *s += d);
                 }
             }
             let out = sized(&mut scratch.out, n_q.max(n_k) * wide_d);
@@ -371,24 +425,29 @@ pub fn forward(
             let causal = segments
                 .causal
                 .map(|c| c.of(segments.q[s]..segments.q[s + 1]));
-            forward_sequence(out, lse, (q, kv), causal, segments.q[s], heads, scratch);
+            let masks = (causal, segments.bias);
+            forward_sequence(out, lse, (q, kv), masks, segments.q[s], heads, scratch);
         });
 }
 
-/// Writes the gradients of `q` and `kv`; shapes as in [`forward`].
+/// Writes the gradients of `q` and `kv`, and adds those of the bias to `d_bias`, which is
+/// empty where there is none; shapes as in [`forward`].
 pub fn backward(
     (d_q, d_kv): (&mut [f32], &mut [f32]),
+    d_bias: &mut [f32],
     d_out: &[f32],
     (q, kv, lse): (&[f32], &[f32], &[f32]),
     segments: Segments<'_>,
     heads: Heads,
 ) {
     let width = heads.width();
-    split(d_q, segments.q, width)
+    let biases = d_bias.len();
+    // A sum a sequence, added in order: the same for any number of threads.
+    let sums: Vec<Vec<f32>> = split(d_q, segments.q, width)
         .into_par_iter()
         .zip(split(d_kv, segments.k, 2 * heads.kv_width()))
         .enumerate()
-        .for_each_init(Scratch::default, |scratch, (s, (d_q, d_kv))| {
+        .map_init(Scratch::default, |scratch, (s, (d_q, d_kv))| {
             let saved = (
                 rows(q, segments.q, s, width),
                 rows(kv, segments.k, s, 2 * heads.kv_width()),
@@ -397,6 +456,14 @@ pub fn backward(
             let d_out = rows(d_out, segments.q, s, width);
             let first = segments.q[s];
             let causal = segments.causal.map(|c| c.of(first..segments.q[s + 1]));
-            backward_sequence((d_q, d_kv), d_out, saved, causal, first, heads, scratch);
-        });
+            let masks = (causal, segments.bias);
+            let mut sums = vec![0.0; biases];
+            let grads = (d_q, d_kv);
+            backward_sequence(grads, d_out, saved, masks, first, heads, &mut sums, scratch);
+            sums
+        })
+        .collect();
+    for sums in sums.iter().filter(|sums| !sums.is_empty()) {
+        d_bias.iter_mut().zip(sums).for_each(|(d, sum)| *d += sum);
+    }
 }

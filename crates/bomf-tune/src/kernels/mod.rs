@@ -11,6 +11,7 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+pub mod cached;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
@@ -19,6 +20,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod log_loss;
 pub mod math;
+pub mod relative;
 pub mod rms_norm;
 pub mod rope;
 pub mod tile;

@@ -25,6 +25,8 @@ pub enum ModelType {
     Qwen2,
     /// Qwen3 (Yang et al. 2025).
     Qwen3,
+    /// T5 (Raffel et al. 2020), v1.0 and v1.1, and mT5 (Xue et al. 2021).
+    T5,
 }
 
 impl ModelType {
@@ -35,6 +37,7 @@ impl ModelType {
             ModelType::Bert | ModelType::Roberta => &["query", "value"],
             ModelType::DistilBert => &["q_lin", "v_lin"],
             ModelType::Gpt2 => &["c_attn"],
+            ModelType::T5 => &["q", "v"],
             _ => &["q_proj", "v_proj"],
         }
     }
@@ -43,8 +46,13 @@ impl ModelType {
     pub fn is_decoder(self) -> bool {
         !matches!(
             self,
-            ModelType::Bert | ModelType::Roberta | ModelType::DistilBert
+            ModelType::Bert | ModelType::Roberta | ModelType::DistilBert | ModelType::T5
         )
+    }
+
+    /// Whether it reads one text and writes another.
+    pub fn is_encoder_decoder(self) -> bool {
+        self == ModelType::T5
     }
 }
 
@@ -95,6 +103,27 @@ pub struct Decoder {
     pub tied: bool,
 }
 
+/// What an encoder with a decoder has beside the fields of encoders.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderDecoder {
+    /// Blocks of the decoder; `num_layers` are the encoder's.
+    pub decoder_layers: usize,
+    /// Columns of a head.
+    pub head_dim: usize,
+    /// Whether the feed-forward layers are gated.
+    pub gated: bool,
+    /// Buckets of the relative positions.
+    pub buckets: usize,
+    /// The distance from which on all fall into the last bucket.
+    pub max_distance: usize,
+    /// Whether the decoder's states are scaled by `1/√hidden` before the vocabulary.
+    pub scaled: bool,
+    /// Whether the table of words gives the logits too.
+    pub tied: bool,
+    /// The token that the decoder begins with.
+    pub start: u32,
+}
+
 /// Sizes and rates of a model, whatever its architecture calls them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -126,6 +155,8 @@ pub struct Config {
     pub pad_token_id: usize,
     /// What a decoder of the Llama family has beside this.
     pub decoder: Option<Decoder>,
+    /// What an encoder with a decoder has beside this.
+    pub encoder_decoder: Option<EncoderDecoder>,
     /// `config.json` as it was.
     pub raw: Map<String, Value>,
 }
@@ -269,6 +300,7 @@ impl Fields<'_> {
             initializer_range: self.float("initializer_range", 0.02)?,
             pad_token_id: 0,
             decoder: None,
+            encoder_decoder: None,
             raw: Map::new(),
         })
     }
@@ -351,8 +383,91 @@ impl Fields<'_> {
                 sliding,
                 tied: self.flag("tie_word_embeddings", false)?,
             }),
+            encoder_decoder: None,
             raw: Map::new(),
         })
+    }
+
+    /// A configuration of T5. Its positions are relative: any length can be read.
+    fn t5(&self) -> Result<Config, TuneError> {
+        let num_layers = self.layers_or("num_layers", 6)?;
+        let decoder_layers = self.layers_or("num_decoder_layers", num_layers)?;
+        let projection = match self.raw.get("feed_forward_proj") {
+            None | Some(Value::Null) => "relu",
+            Some(Value::String(name)) => name,
+            Some(other) => {
+                return Err(self.error(format!("`feed_forward_proj` is {other}, not a name")));
+            }
+        };
+        let (gated, name) = match projection.strip_prefix("gated-") {
+            // What it has always meant.
+            Some("gelu") => (true, "gelu_new"),
+            Some(name) => (true, name),
+            None => (false, projection),
+        };
+        let activation = Activation::from_hf(name)
+            .ok_or_else(|| self.error(format!("activation `{name}` is not supported")))?;
+        let buckets = self.positive("relative_attention_num_buckets", Some(32))?;
+        let max_distance = self.positive("relative_attention_max_distance", Some(128))?;
+        // Half of them one way, half of these for single distances.
+        if buckets < 4 || !buckets.is_multiple_of(4) || max_distance <= buckets / 2 {
+            return Err(self.error(format!(
+                "{buckets} buckets of relative positions up to {max_distance}: needs a multiple \
+                 of 4, and a distance above half of it"
+            )));
+        }
+        // transformers 5 writes what version 4 read off the tied table.
+        let tied = self.flag("tie_word_embeddings", true)?;
+        let scaled = self.flag("scale_decoder_outputs", tied)?;
+        let dropout = self.rate("dropout_rate", 0.1)?;
+        let factor = self.float("initializer_factor", 1.0)?;
+        let hidden_size = self.positive("d_model", Some(512))?;
+        let pad_token_id = self.size("pad_token_id", Some(0))?;
+        let start = self.size("decoder_start_token_id", Some(pad_token_id))?;
+        let vocab_size = self.positive("vocab_size", Some(32_128))?;
+        if start >= vocab_size {
+            return Err(self.error(format!(
+                "`decoder_start_token_id` is {start}, but there are {vocab_size} tokens"
+            )));
+        }
+        Ok(Config {
+            model_type: ModelType::T5,
+            vocab_size,
+            hidden_size,
+            num_layers,
+            num_heads: self.positive("num_heads", Some(8))?,
+            intermediate_size: self.positive("d_ff", Some(2048))?,
+            activation,
+            max_positions: MAX_SIZE,
+            type_vocab_size: 0,
+            layer_norm_eps: self.float("layer_norm_epsilon", 1e-6)?,
+            dropout: Dropout {
+                hidden: dropout,
+                attention: dropout,
+                classifier: 0.0,
+            },
+            initializer_range: factor,
+            pad_token_id,
+            decoder: None,
+            encoder_decoder: Some(EncoderDecoder {
+                decoder_layers,
+                head_dim: self.positive("d_kv", Some(64))?,
+                gated,
+                buckets,
+                max_distance,
+                scaled,
+                tied: tied && scaled,
+                start: start as u32,
+            }),
+            raw: Map::new(),
+        })
+    }
+
+    fn layers_or(&self, name: &str, default: usize) -> Result<usize, TuneError> {
+        match self.raw.get(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(_) => self.layers(name),
+        }
     }
 
     /// The window of the sliding blocks, and which these are.
@@ -424,6 +539,7 @@ impl Config {
             Some("mistral") => ModelType::Mistral,
             Some("qwen2") => ModelType::Qwen2,
             Some("qwen3") => ModelType::Qwen3,
+            Some("t5" | "mt5") => ModelType::T5,
             other => {
                 return Err(TuneError::Architecture {
                     path: path.into(),
@@ -444,6 +560,8 @@ impl Config {
                 ModelType::Gpt2 => fields.gpt2()?,
                 _ => fields.decoder(model_type)?,
             }
+        } else if model_type == ModelType::T5 {
+            fields.t5()?
         } else if model_type == ModelType::DistilBert {
             Config {
                 model_type,
@@ -464,6 +582,7 @@ impl Config {
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(0))?,
                 decoder: None,
+                encoder_decoder: None,
                 raw: Map::new(),
             }
         } else {
@@ -488,10 +607,14 @@ impl Config {
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(pad))?,
                 decoder: None,
+                encoder_decoder: None,
                 raw: Map::new(),
             }
         };
-        if config.decoder.is_none() && config.hidden_size % config.num_heads != 0 {
+        if config.decoder.is_none()
+            && config.encoder_decoder.is_none()
+            && config.hidden_size % config.num_heads != 0
+        {
             return Err(fields.error(format!(
                 "{} attention heads do not divide the hidden size {}",
                 config.num_heads, config.hidden_size

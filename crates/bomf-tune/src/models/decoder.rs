@@ -7,12 +7,13 @@
 //! query sees no key behind its own.
 
 use super::config::{Config, Decoder};
+use super::memory::Memory;
 use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::rope::Rotation;
 use crate::params::{Init, Layout, Param};
-use crate::tape::{CausalRows, Tape, Var};
+use crate::tape::{Attending, CausalRows, Tape, Var};
 use std::rc::Rc;
 
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +133,33 @@ impl Layer for DecoderBlock {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Var, batch: &Batch, last: bool, c: &Config) -> Var {
+        self.run(tape, x, batch, last, c, None)
+    }
+
+    fn recall(
+        &self,
+        tape: &mut Tape,
+        x: &Var,
+        batch: &Batch,
+        last: bool,
+        c: &Config,
+        memory: (&mut Memory, usize),
+    ) -> Var {
+        self.run(tape, x, batch, last, c, Some(memory))
+    }
+}
+
+impl DecoderBlock {
+    /// The block, with what is kept of earlier tokens and its own number where there is any.
+    fn run(
+        &self,
+        tape: &mut Tape,
+        x: &Var,
+        batch: &Batch,
+        last: bool,
+        c: &Config,
+        memory: Option<(&mut Memory, usize)>,
+    ) -> Var {
         let Some(d) = &c.decoder else {
             return x.clone();
         };
@@ -172,10 +200,18 @@ impl Layer for DecoderBlock {
         let q = tape.rope(q, q_cols, &of_queries);
         let kv = tape.rope(kv, k_cols, &of_keys);
         let window = d.window.filter(|_| self.sliding).unwrap_or(usize::MAX);
-        let causal = Some(CausalRows { positions, window });
-        let heads = (c.num_heads, d.kv_heads);
+        let attending = Attending {
+            heads: (c.num_heads, d.kv_heads),
+            scale: None,
+            causal: Some(CausalRows { positions, window }),
+            bias: None,
+            dropout: c.dropout.attention,
+        };
         let offsets = (q_offsets, &batch.offsets);
-        let context = tape.causal_attention(&q, &kv, offsets, heads, causal, c.dropout.attention);
+        let context = match memory {
+            Some((memory, i)) => memory.attend(i, tape, (&q, &kv), offsets, attending),
+            None => tape.any_attention(&q, &kv, offsets, attending),
+        };
         drop((q, kv));
         let attended = self.output.apply(tape, &context);
         drop(context);

@@ -64,6 +64,7 @@ struct Names<'a> {
     /// What the checkpoint puts before everything, the head too: `module.`, say,
     /// where it was written through a wrapper.
     outer: String,
+    config_is_t5: bool,
 }
 
 impl<'a> Names<'a> {
@@ -73,10 +74,12 @@ impl<'a> Names<'a> {
             super::ModelType::Roberta => "roberta.",
             super::ModelType::DistilBert => "distilbert.",
             super::ModelType::Gpt2 => "transformer.",
+            super::ModelType::T5 => "",
             _ => "model.",
         };
         let anchor = match config.model_type {
             super::ModelType::Gpt2 => "wte.weight",
+            super::ModelType::T5 => "shared.weight",
             kind if kind.is_decoder() => "embed_tokens.weight",
             _ => "embeddings.word_embeddings.weight",
         };
@@ -91,6 +94,7 @@ impl<'a> Names<'a> {
             ours,
             theirs,
             outer,
+            config_is_t5: config.model_type == super::ModelType::T5,
         }
     }
 
@@ -103,7 +107,12 @@ impl<'a> Names<'a> {
         let old = theirs
             .replace("LayerNorm.weight", "LayerNorm.gamma")
             .replace("LayerNorm.bias", "LayerNorm.beta");
-        [name, &theirs, &old]
+        // A table that gives the logits too may be stored once.
+        let shared = match self.config_is_t5 && name == "lm_head.weight" {
+            true => format!("{}shared.weight", self.theirs),
+            false => String::new(),
+        };
+        [name, &theirs, &old, &shared]
             .into_iter()
             .find_map(|name| self.checkpoint.get(name))
     }
@@ -299,17 +308,20 @@ impl Network {
             super::ModelType::Mistral => "Mistral",
             super::ModelType::Qwen2 => "Qwen2",
             super::ModelType::Qwen3 => "Qwen3",
+            super::ModelType::T5 => "T5",
         };
         let kind = match self.head() {
             Head::Classifier { .. } => "ForSequenceClassification",
             Head::MaskedLm => "ForMaskedLM",
             Head::CausalLm if family == "GPT2" => "LMHeadModel",
+            Head::CausalLm if family == "T5" => "ForConditionalGeneration",
             Head::CausalLm => "ForCausalLM",
         };
         // XLM-RoBERTa and CamemBERT keep the class that their own type names.
         let family = match raw.get("model_type").and_then(Value::as_str) {
             Some("xlm-roberta") => "XLMRoberta",
             Some("camembert") => "Camembert",
+            Some("mt5") => "MT5",
             _ => family,
         };
         raw.insert("architectures".into(), json!([format!("{family}{kind}")]));

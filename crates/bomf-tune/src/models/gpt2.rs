@@ -2,11 +2,12 @@
 //! stored as `[in, out]`; as `transformers/models/gpt2/modeling_gpt2.py` computes it.
 
 use super::config::Config;
+use super::memory::Memory;
 use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::params::{Init, Layout, Param};
-use crate::tape::{CausalRows, Tape, Var};
+use crate::tape::{Attending, CausalRows, Tape, Var};
 
 /// Weight and bias, of a linear layer or a norm.
 type Affine = (Param, Param);
@@ -59,6 +60,33 @@ impl Layer for Gpt2Block {
     }
 
     fn forward(&self, tape: &mut Tape, x: &Var, batch: &Batch, last: bool, c: &Config) -> Var {
+        self.run(tape, x, batch, last, c, None)
+    }
+
+    fn recall(
+        &self,
+        tape: &mut Tape,
+        x: &Var,
+        batch: &Batch,
+        last: bool,
+        c: &Config,
+        memory: (&mut Memory, usize),
+    ) -> Var {
+        self.run(tape, x, batch, last, c, Some(memory))
+    }
+}
+
+impl Gpt2Block {
+    /// The block, with what is kept of earlier tokens and its own number where there is any.
+    fn run(
+        &self,
+        tape: &mut Tape,
+        x: &Var,
+        batch: &Batch,
+        last: bool,
+        c: &Config,
+        memory: Option<(&mut Memory, usize)>,
+    ) -> Var {
         let (h, eps) = (c.hidden_size, c.layer_norm_eps);
         let normed = tape.layer_norm(x, None, 0.0, self.input_norm, eps);
         let qkv = tape.linear(&normed, self.query_key_value.0, self.query_key_value.1);
@@ -77,10 +105,18 @@ impl Layer for Gpt2Block {
             q_offsets = &batch.output_offsets;
         }
         let window = usize::MAX;
-        let causal = Some(CausalRows { positions, window });
-        let heads = (c.num_heads, c.num_heads);
+        let attending = Attending {
+            heads: (c.num_heads, c.num_heads),
+            scale: None,
+            causal: Some(CausalRows { positions, window }),
+            bias: None,
+            dropout: c.dropout.attention,
+        };
         let offsets = (q_offsets, &batch.offsets);
-        let context = tape.causal_attention(&q, &kv, offsets, heads, causal, c.dropout.attention);
+        let context = match memory {
+            Some((memory, i)) => memory.attend(i, tape, (&q, &kv), offsets, attending),
+            None => tape.any_attention(&q, &kv, offsets, attending),
+        };
         drop((q, kv));
         let attended = tape.linear(&context, self.output.0, self.output.1);
         drop(context);

@@ -8,10 +8,12 @@ mod decoder;
 mod distilbert;
 mod folder;
 mod gpt2;
+pub(crate) mod memory;
 mod roberta;
 mod rope;
+mod t5;
 
-pub use config::{Config, Decoder, Dropout, ModelType};
+pub use config::{Config, Decoder, Dropout, EncoderDecoder, ModelType};
 pub use folder::{LabelNames, LoadReport, Model};
 pub use rope::Rope;
 
@@ -20,6 +22,7 @@ use crate::batch::Batch;
 use crate::lora::{Adapters, LoraOptions, Shared};
 use crate::params::{Layout, Param};
 use crate::tape::{Tape, Var};
+use memory::Memory;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,6 +65,20 @@ trait Layer {
     /// The block on `x` `[tokens, hidden]`; the `last` one only where the batch asks for
     /// outputs, `[outputs, hidden]`: nothing else of it is ever used.
     fn forward(&self, tape: &mut Tape, x: &Var, batch: &Batch, last: bool, c: &Config) -> Var;
+
+    /// The block on new tokens of sequences of which `memory` keeps the earlier ones, being
+    /// its block of that number; what keeps nothing reads them as a whole.
+    fn recall(
+        &self,
+        tape: &mut Tape,
+        x: &Var,
+        batch: &Batch,
+        last: bool,
+        c: &Config,
+        _memory: (&mut Memory, usize),
+    ) -> Var {
+        self.forward(tape, x, batch, last, c)
+    }
 }
 
 /// A model without its parameters: they are handed to each [`Tape`], so that many
@@ -128,10 +145,22 @@ impl Network {
                     head,
                 )?)
             }
+            (ModelType::T5, Head::CausalLm) => {
+                let Some(parts) = &config.encoder_decoder else {
+                    return Err(wrong_head("the configuration of T5 is incomplete"));
+                };
+                Box::new(t5::T5::declare(&mut layout, &config, parts)?)
+            }
+            (ModelType::T5, Head::Classifier { .. }) => {
+                return Err(wrong_head(
+                    "T5 is trained on pairs of texts here: set `kind: seq2seq` in the recipe's \
+                     task",
+                ));
+            }
             (_, Head::CausalLm | Head::Classifier { .. }) => {
                 return Err(wrong_head(
-                    "an encoder is no causal language model; take a model of type gpt2, llama, \
-                     mistral, qwen2 or qwen3",
+                    "an encoder is no language model that writes; take a model of type gpt2, \
+                     llama, mistral, qwen2, qwen3 or t5",
                 ));
             }
             (_, Head::MaskedLm) => {
@@ -234,6 +263,19 @@ impl Network {
     pub fn forward(&self, tape: &mut Tape, batch: &Batch) -> Var {
         let embedded = self.architecture.embed(tape, batch, &self.config);
         self.upper(tape, embedded, batch, 0)
+    }
+
+    /// As [`forward`](Self::forward), of new tokens whose sequences go on from what `memory`
+    /// keeps, and which it keeps too.
+    pub(crate) fn recall(&self, tape: &mut Tape, batch: &Batch, memory: &mut Memory) -> Var {
+        tape.adapt(&self.adapters);
+        let mut x = self.architecture.embed(tape, batch, &self.config);
+        for i in 0..self.num_layers() {
+            let last = i + 1 == self.num_layers();
+            let block = self.architecture.block(i);
+            x = block.recall(tape, &x, batch, last, &self.config, (memory, i));
+        }
+        self.architecture.head(tape, &x, &self.config)
     }
 
     fn run_blocks(

@@ -1,7 +1,7 @@
 //! The losses, and the walk back over the tape.
 
 use super::{Buffer, CausalRows, Factors, Input, Op, Slot, Tape, Var};
-use crate::kernels::attention::Segments;
+use crate::kernels::attention::{Bias, Segments};
 use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into};
 use crate::kernels::{
@@ -225,6 +225,7 @@ impl Tape<'_> {
                 k_offsets,
                 heads,
                 causal,
+                bias,
             } => {
                 let mut d_q = self.pool.take(q.len());
                 let mut d_kv = self.pool.take(kv.len());
@@ -232,8 +233,22 @@ impl Tape<'_> {
                     q: &q_offsets,
                     k: &k_offsets,
                     causal: causal.as_ref().map(CausalRows::view),
+                    bias: bias.as_ref().map(|(_, by_distance, span)| Bias {
+                        by_distance,
+                        span: *span,
+                    }),
                 };
-                attention::backward((&mut d_q, &mut d_kv), &d, (&q, &kv, &lse), segments, heads);
+                let mut d_bias = self
+                    .pool
+                    .take(bias.as_ref().map_or(0, |(_, all, _)| all.len()));
+                d_bias.fill(0.0);
+                let (grads, saved) = ((&mut *d_q, &mut *d_kv), (&*q, &*kv, &*lse));
+                attention::backward(grads, &mut d_bias, &d, saved, segments, heads);
+                if let Some((bias, _, span)) = bias
+                    && let Some(d_table) = self.gradient(bias.table)
+                {
+                    bias.buckets.gather(d_table, &d_bias, span);
+                }
                 self.give(&q, d_q);
                 self.give(&kv, d_kv);
             }
@@ -245,6 +260,28 @@ impl Tape<'_> {
                 factors,
             } => {
                 self.low_rank_back(&d, &x, mask, &low, factors);
+                self.give_slot(base, d);
+            }
+            Op::Scale { base, factor } => {
+                d.iter_mut().for_each(|d| *d *= factor);
+                self.give_slot(base, d);
+            }
+            Op::Scatter {
+                base,
+                x,
+                cols,
+                rows,
+            } => {
+                if x.is_some() {
+                    let mut d_x = self.pool.take(rows.len() * cols);
+                    for (d_x, &row) in d_x.chunks_exact_mut(cols).zip(rows.iter()) {
+                        d_x.copy_from_slice(&d[row as usize * cols..][..cols]);
+                    }
+                    self.give_slot(x, d_x);
+                }
+                for &row in rows.iter() {
+                    d[row as usize * cols..][..cols].fill(0.0);
+                }
                 self.give_slot(base, d);
             }
             Op::Columns { x, shape, first } => {

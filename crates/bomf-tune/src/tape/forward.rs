@@ -1,14 +1,14 @@
 //! The operations, as models call them.
 
 use super::pool::Buffer;
-use super::{CausalRows, Factors, Input, Op, Tape, Value, Var};
+use super::{Attending, CausalRows, Factors, Input, Op, Tape, Value, Var};
 use crate::kernels::activation::{self, Activation};
-use crate::kernels::attention::{self, Causal, Heads, Segments};
+use crate::kernels::attention::{self, Bias, Causal, Heads, Segments};
 use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into as Replace};
 use crate::kernels::rms_norm::Groups;
 use crate::kernels::rope::Rotation;
-use crate::kernels::{dropout, embedding, layer_norm, linear, rms_norm, rope};
+use crate::kernels::{cached, dropout, embedding, layer_norm, linear, rms_norm, rope};
 use crate::lora::Adapters;
 use crate::params::Param;
 use std::ops::Range;
@@ -373,21 +373,49 @@ impl Tape<'_> {
         causal: Option<CausalRows>,
         p: f32,
     ) -> Var {
-        let heads = Heads {
-            count: heads,
-            kv_count: kv_heads,
-            size: q.cols() / heads,
-            dropout: self.mask(p),
+        let attending = Attending {
+            heads: (heads, kv_heads),
+            scale: None,
+            causal,
+            bias: None,
+            dropout: p,
         };
+        self.any_attention(q, kv, (q_offsets, k_offsets), attending)
+    }
+
+    /// As [`causal_attention`](Tape::causal_attention), in every respect as told.
+    pub fn any_attention(
+        &mut self,
+        q: &Var,
+        kv: &Var,
+        (q_offsets, k_offsets): (&Rc<[usize]>, &Rc<[usize]>),
+        attending: Attending,
+    ) -> Var {
+        let Attending { causal, .. } = &attending;
+        let heads = attending.of(q.cols(), self.mask(attending.dropout));
+        let bias = attending.bias.map(|bias| {
+            let lengths = k_offsets.windows(2).map(|w| w[1] - w[0]);
+            let span = lengths.max().unwrap_or(0).max(1);
+            let mut by_distance = self.pool.take(heads.count * (2 * span - 1));
+            let table = bias.table.of(self.params);
+            bias.buckets.spread(&mut by_distance, table, span);
+            (bias, by_distance, span)
+        });
         let mut out = self.pool.take(q.len());
         let mut lse = self.pool.take(q.rows() * heads.count);
         let segments = Segments {
             q: q_offsets,
             k: k_offsets,
             causal: causal.as_ref().map(CausalRows::view),
+            bias: bias.as_ref().map(|(_, by_distance, span)| Bias {
+                by_distance,
+                span: *span,
+            }),
         };
         attention::forward(&mut out, &mut lse, (q, kv), segments, heads);
-        let wanted = q.0.grad.is_some() || kv.0.grad.is_some();
+        let wanted = q.0.grad.is_some()
+            || kv.0.grad.is_some()
+            || attending.bias.is_some_and(|bias| self.trains(bias.table));
         let (q, kv) = (q.clone(), kv.clone());
         self.push((q.rows(), q.cols()), out, wanted, || Op::Attention {
             q,
@@ -396,7 +424,63 @@ impl Tape<'_> {
             q_offsets: q_offsets.clone(),
             k_offsets: k_offsets.clone(),
             heads,
-            causal,
+            causal: attending.causal,
+            bias,
+        })
+    }
+
+    /// `factor x`
+    pub fn scale(&mut self, x: Var, factor: f32) -> Var {
+        let (rows, cols, base) = (x.rows(), x.cols(), x.0.grad);
+        let mut data = self.data_of(x);
+        data.iter_mut().for_each(|v| *v *= factor);
+        self.push((rows, cols), data, base.is_some(), || Op::Scale {
+            base,
+            factor,
+        })
+    }
+
+    /// `base` with `x` in the place of its rows `rows`, each at most once.
+    pub fn scatter(&mut self, base: Var, x: &Var, rows: &Rc<[u32]>) -> Var {
+        let (shape, slot) = ((base.rows(), base.cols()), base.0.grad);
+        let mut data = self.data_of(base);
+        let cols = shape.1;
+        for (x, &row) in x.chunks_exact(cols).zip(rows.iter()) {
+            data[row as usize * cols..][..cols].copy_from_slice(x);
+        }
+        let wanted = slot.is_some() || x.0.grad.is_some();
+        let x = x.0.grad;
+        self.push(shape, data, wanted, || Op::Scatter {
+            base: slot,
+            x,
+            cols,
+            rows: rows.clone(),
+        })
+    }
+
+    /// `f(g) u` where `x` is `[g, u]`.
+    pub fn gated(&mut self, x: &Var, activation: Activation) -> Var {
+        self.activated(x, Input::Gated(activation))
+    }
+
+    /// Whether something of rate `p` is dropped.
+    pub fn drops(&self, p: f32) -> bool {
+        self.dropout_seed.is_some() && p > 0.0
+    }
+
+    /// What single queries `q` `[queries, heads * d]` give on keys and values that were
+    /// kept, as [`cached::forward`] says; nothing is recorded.
+    pub(crate) fn recall(
+        &mut self,
+        q: &Var,
+        kv: &[f32],
+        seen: &[cached::Seen<'_>],
+        attending: &Attending,
+    ) -> Var {
+        let mut out = self.pool.take(q.len());
+        cached::forward(&mut out, q, kv, seen, attending.of(q.cols(), None));
+        self.push((q.rows(), q.cols()), out, false, || {
+            unreachable!("nothing is wanted")
         })
     }
 
@@ -428,6 +512,20 @@ impl Tape<'_> {
             shape,
             rows: rows.clone(),
         })
+    }
+}
+
+impl Attending {
+    fn of(&self, width: usize, dropout: Option<Mask>) -> Heads {
+        let (count, kv_count) = self.heads;
+        let size = width / count;
+        Heads {
+            count,
+            kv_count,
+            size,
+            scale: self.scale.unwrap_or(1.0 / (size as f32).sqrt()),
+            dropout,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod pool;
 
 use crate::kernels::activation::Activation;
 use crate::kernels::dropout::Mask;
+use crate::kernels::relative::Buckets;
 use crate::kernels::rms_norm::Groups;
 use crate::kernels::rope::Rotation;
 use crate::lora::Shared;
@@ -117,6 +118,8 @@ enum Op {
         k_offsets: Rc<[usize]>,
         heads: crate::kernels::attention::Heads,
         causal: Option<CausalRows>,
+        /// The bias spread over distances, with their span.
+        bias: Option<(RelativeBias, Buffer, usize)>,
     },
     /// An adapter's part, added in place to what had the slot `base`.
     LowRank {
@@ -131,6 +134,18 @@ enum Op {
         x: Slot,
         /// Of the whole matrix.
         shape: (usize, usize),
+        rows: Rc<[u32]>,
+    },
+    /// `factor x`, in place of what had the slot `base`.
+    Scale {
+        base: Slot,
+        factor: f32,
+    },
+    /// Rows of what had the slot `base` replaced.
+    Scatter {
+        base: Slot,
+        x: Slot,
+        cols: usize,
         rows: Rc<[u32]>,
     },
     Columns {
@@ -160,6 +175,30 @@ pub struct CausalRows {
     pub positions: Rc<[u32]>,
     /// How many keys it sees at most, its own included, from 1.
     pub window: usize,
+}
+
+/// A bias of scores by head and distance.
+#[derive(Debug, Clone, Copy)]
+pub struct RelativeBias {
+    /// `[buckets, heads]`
+    pub table: Param,
+    /// How distances fall into buckets.
+    pub buckets: Buckets,
+}
+
+/// How a model attends, beside its sizes.
+#[derive(Debug, Clone)]
+pub struct Attending {
+    /// Heads of the queries, and of the keys and values, a divisor of these.
+    pub heads: (usize, usize),
+    /// On the products of queries and keys; `None` for `1/√d`.
+    pub scale: Option<f32>,
+    /// What a query sees; `None` for all of its sequence.
+    pub causal: Option<CausalRows>,
+    /// What is added to the scores.
+    pub bias: Option<RelativeBias>,
+    /// Dropout rate of the probabilities.
+    pub dropout: f32,
 }
 
 /// An adapter's factors and the columns of the output to which they add.

@@ -1,6 +1,6 @@
 //! Forward passes over a whole split.
 
-use super::{Control, FrozenStates};
+use super::{Control, EncodedSplit, FrozenStates};
 use crate::TuneError;
 use crate::batch::Sequences;
 use crate::models::Network;
@@ -31,6 +31,26 @@ pub fn outputs(
         );
     }
     all
+}
+
+/// As [`outputs`], and then the statistics of what the model writes, where texts are to be
+/// generated ([`Texts::statistics`](crate::generate::Texts::statistics)).
+///
+/// # Errors
+/// Those of [`Texts::generate`](crate::generate::Texts::generate).
+pub fn split_outputs(
+    network: &Network,
+    params: &[f32],
+    split: &EncodedSplit,
+    frozen: &FrozenStates,
+    workspace: &Workspace,
+) -> Result<Vec<f32>, TuneError> {
+    let mut all = outputs(network, params, &split.sequences, frozen, workspace);
+    if let Some(texts) = &split.texts {
+        let written = texts.generate(network, params, workspace, &mut |_| Control::Continue)?;
+        all.extend(texts.statistics(&written));
+    }
+    Ok(all)
 }
 
 /// As [`outputs`], telling `observe` after every few sequences how many are done;

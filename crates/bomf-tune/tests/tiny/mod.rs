@@ -67,7 +67,7 @@ pub fn split(n: usize, longest: usize, classes: Option<u32>, seed: u64) -> Encod
         Some(classes) => Labels::Class((0..n).map(|_| rng.random_range(0..classes)).collect()),
         None => Labels::Value((0..n).map(|_| rng.random_range(-1.0..1.0)).collect()),
     };
-    EncodedSplit { sequences, labels }
+    EncodedSplit::new(sequences, labels)
 }
 
 /// Nothing frozen, or the lower blocks, their outputs kept or computed each time.

@@ -47,7 +47,7 @@ pub(super) fn bag(
 ) -> Option<Bag> {
     let known: Vec<&Evaluated> = all.iter().filter(|e| !e.modelled.is_empty()).collect();
     let examples = objectives.examples();
-    if known.is_empty() || examples == 0 {
+    if known.is_empty() || examples == 0 || !objectives.is_by_example() {
         return None;
     }
     let drawn: Vec<Vec<usize>> = (0..RESAMPLES)

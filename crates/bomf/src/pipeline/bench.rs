@@ -74,7 +74,7 @@ fn first(split: &EncodedSplit, limit: usize) -> EncodedSplit {
         Labels::Value(values) => Labels::Value(values[..n].to_vec()),
         Labels::Tokens(counts) => Labels::Tokens(counts[..n].to_vec()),
     };
-    EncodedSplit { sequences, labels }
+    EncodedSplit::new(sequences, labels)
 }
 
 struct Clock {

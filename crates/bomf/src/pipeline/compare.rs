@@ -55,21 +55,24 @@ impl Comparison<'_> {
         }
         observer.end(Phase::Evaluate);
         let members: Vec<&[f32]> = known[..n].iter().map(|(_, o)| o.as_slice()).collect();
-        let mean = ensemble(&members, &split.labels);
+        // A mean of predictions of tokens writes no text.
+        let writes = self.task.scorer.writes();
+        let mean = (!writes).then(|| ensemble(&members, &split.labels));
         let of = |found: &Found| {
             let same = |(weights, _): &&(Vec<f64>, Vec<f32>)| *weights == found.best.weights;
             let outputs = known.iter().find(same).map(|(_, outputs)| outputs.clone());
             (found.name, outputs.unwrap_or_default())
         };
-        let ensemble = (MethodName::PredictionEnsemble, mean);
+        let ensemble = mean.map(|mean| (MethodName::PredictionEnsemble, mean));
         let (network, workspace) = (mixtures.network, Workspace::default());
         let fixed = self.fixed.iter().map(|own| {
-            let outputs = outputs_of(network, &own.params, split, &workspace);
-            (own.name, outputs)
+            let outputs = outputs_of(network, &own.params, split, &workspace)?;
+            Ok((own.name, outputs))
         });
+        let fixed: Vec<_> = fixed.collect::<Result<_, Error>>()?;
         let combined = self.combined.iter();
         let combined = combined.map(|own| (own.name, own.outputs(&members, &split.labels)));
-        let all = found.iter().map(of).chain([ensemble]);
+        let all = found.iter().map(of).chain(ensemble);
         Ok(all.chain(fixed).chain(combined).collect())
     }
 

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Loss and metrics of a fine-tuned model on a split; its predictions as JSON lines,
 /// `{"index", "prediction", "logits"}` (no logits for a regression; for a language model
-/// `{"index", "tokens", "right", "loss"}`, the loss a mean over the tokens), where a file is
-/// named for them.
+/// `{"index", "tokens", "right", "loss"}`, the loss a mean over the tokens, and `"text"` and
+/// `"reference"` where texts are generated), where a file is named for them.
 ///
 /// # Errors
 /// Where the model has no head for the task, the data do not fit it, or a file
@@ -44,50 +44,75 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
     network
         .read_params::<ChaCha8Rng>(&base, &mut params, None)
         .map_err(|error| of_head(error, &network))?;
-    let EncodedSplit { sequences, labels } = match request.split {
+    let split = match request.split {
         Split::Train => &task.train,
         Split::Validation => &task.select,
         Split::Test => &task.report,
     };
+    let EncodedSplit {
+        sequences,
+        labels,
+        texts,
+    } = split;
     if sequences.is_empty() {
         return Err(Error::EmptySplit {
             split: request.split.as_str(),
         });
     }
     let examples = sequences.len() as u64;
-    observer.begin(Phase::Evaluate, examples);
+    // What is generated counts as a second pass.
+    let passes = 1 + u64::from(texts.is_some());
+    observer.begin(Phase::Evaluate, passes * examples);
+    let workspace = Workspace::default();
+    let mut tell = |done: u64| {
+        observer.advance(Phase::Evaluate, done, "");
+        match observer.interrupted() {
+            true => Control::Stop,
+            false => Control::Continue,
+        }
+    };
+    let none = FrozenStates::none();
     let outputs = outputs_observed(
         &network,
         &params,
         sequences,
-        &FrozenStates::none(),
-        &Workspace::default(),
-        &mut |done| {
-            observer.advance(Phase::Evaluate, done as u64, "");
-            match observer.interrupted() {
-                true => Control::Stop,
-                false => Control::Continue,
-            }
-        },
-    )
-    .map_err(|error| match error {
-        // The scores are all that would have come of it.
-        TuneError::Interrupted => Error::Interrupted {
-            out: PathBuf::new(),
-            on_disk: Vec::new(),
-        },
-        other => other.into(),
-    })?;
+        &none,
+        &workspace,
+        &mut |done| tell(done as u64),
+    );
+    let mut outputs = outputs.map_err(interrupted)?;
+    let mut written = None;
+    if let Some(texts) = texts {
+        let tell = &mut |done: usize| tell(examples + done as u64);
+        let own = texts.generate(&network, &params, &workspace, tell);
+        let own = own.map_err(interrupted)?;
+        outputs.extend(texts.statistics(&own));
+        written = Some((own, texts.references.as_slice()));
+    }
     observer.end(Phase::Evaluate);
     let scores = task
         .scorer
         .scores(&outputs, labels)?
         .ok_or(Error::NotFinite)?;
     if let Some(path) = &request.predictions {
-        write_predictions(path, &outputs, &task.labels, labels)?;
+        write_predictions(path, &outputs, &task.labels, labels, written.as_ref())?;
     }
     Ok(scores)
 }
+
+fn interrupted(error: TuneError) -> Error {
+    match error {
+        // The scores are all that would have come of it.
+        TuneError::Interrupted => Error::Interrupted {
+            out: PathBuf::new(),
+            on_disk: Vec::new(),
+        },
+        other => other.into(),
+    }
+}
+
+/// Texts that a model wrote, and their references.
+type Written<'a> = (Vec<String>, &'a [String]);
 
 /// A line an example: its place in the split, the outputs, and what they say.
 fn write_predictions(
@@ -95,12 +120,13 @@ fn write_predictions(
     outputs: &[f32],
     labels: &LabelNames,
     targets: &Labels,
+    written: Option<&Written<'_>>,
 ) -> Result<(), Error> {
     let mut lines = String::new();
     let width = match labels {
         LabelNames::Classes(names) => names.len(),
         LabelNames::Regression => 1,
-        LabelNames::Vocabulary => return write_tokens(path, outputs, targets),
+        LabelNames::Vocabulary => return write_tokens(path, outputs, targets, written),
     };
     for (index, row) in outputs.chunks(width).enumerate() {
         let line = match labels {
@@ -118,8 +144,13 @@ fn write_predictions(
 }
 
 /// A line an example of a language model: its tokens, how many were the likeliest, and
-/// their mean loss.
-fn write_tokens(path: &Path, outputs: &[f32], targets: &Labels) -> Result<(), Error> {
+/// their mean loss; what it wrote and the reference, where it wrote.
+fn write_tokens(
+    path: &Path,
+    outputs: &[f32],
+    targets: &Labels,
+    written: Option<&Written<'_>>,
+) -> Result<(), Error> {
     let Labels::Tokens(counts) = targets else {
         return Ok(());
     };
@@ -128,12 +159,16 @@ fn write_tokens(path: &Path, outputs: &[f32], targets: &Labels) -> Result<(), Er
     for (index, &count) in counts.iter().enumerate() {
         let tokens: Vec<&[f32]> = rows.by_ref().take(count as usize).collect();
         let loss: f64 = tokens.iter().map(|row| -f64::from(row[0])).sum();
-        let line = json!({
+        let mut line = json!({
             "index": index,
             "tokens": count,
             "right": tokens.iter().filter(|row| row[1] > 0.0).count(),
             "loss": loss / f64::from(count),
         });
+        if let Some((texts, references)) = written {
+            line["text"] = json!(texts[index]);
+            line["reference"] = json!(references[index]);
+        }
         lines.push_str(&line.to_string());
         lines.push('\n');
     }

@@ -9,7 +9,7 @@ use bomf_fuse::MemberSet;
 use bomf_study::Scores;
 use bomf_tune::models::Network;
 use bomf_tune::tape::Workspace;
-use bomf_tune::train::{EncodedSplit, FrozenStates, outputs};
+use bomf_tune::train::{EncodedSplit, FrozenStates, split_outputs};
 use rand_chacha::ChaCha8Rng;
 
 /// Fuses and evaluates mixtures.
@@ -50,12 +50,7 @@ impl<'a> Mixtures<'a> {
     /// The fused model's outputs on a split.
     pub fn outputs(&mut self, weights: &[f64], split: &EncodedSplit) -> Result<Vec<f32>, Error> {
         self.fuse(weights)?;
-        Ok(outputs_of(
-            self.network,
-            &self.fused,
-            split,
-            &self.workspace,
-        ))
+        outputs_of(self.network, &self.fused, split, &self.workspace)
     }
 }
 
@@ -102,10 +97,11 @@ impl Source for Mixtures<'_> {
 }
 
 /// Names of word embeddings, in every architecture that is known.
-const WORD_EMBEDDINGS: [&str; 3] = [
+const WORD_EMBEDDINGS: [&str; 4] = [
     "word_embeddings.weight",
     "embed_tokens.weight",
     "wte.weight",
+    "shared.weight",
 ];
 
 /// Word embeddings are left out of the members' distance: half of a small model, of which
@@ -114,15 +110,15 @@ fn is_word_embedding(name: &str) -> bool {
     WORD_EMBEDDINGS.iter().any(|end| name.ends_with(end))
 }
 
-/// A model's outputs on a split.
+/// A model's outputs on a split, and the statistics of what it writes where that is asked.
 pub(super) fn outputs_of(
     network: &Network,
     params: &[f32],
     split: &EncodedSplit,
     workspace: &Workspace,
-) -> Vec<f32> {
+) -> Result<Vec<f32>, Error> {
     let none = FrozenStates::none();
-    outputs(network, params, &split.sequences, &none, workspace)
+    Ok(split_outputs(network, params, split, &none, workspace)?)
 }
 
 /// The weights of member `i` alone.

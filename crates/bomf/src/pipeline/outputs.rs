@@ -1,11 +1,12 @@
 //! The objectives as known functions of a model's outputs on the select split: what the
 //! composite surrogate of stage 2 pushes its drawn outputs through.
 
+use super::scorer::of_tokens;
 use bomf_bo::acquisition::composite::Composite;
 use bomf_study::{Direction, Objective};
 use bomf_tune::data::Labels;
 use bomf_tune::kernels::log_loss::{sum_log_sum_exp, sum_softplus};
-use bomf_tune::metrics::{Metric, Predictions};
+use bomf_tune::metrics::{Metric, Predictions, TextMetric};
 use std::sync::Arc;
 
 /// The most logits that are modelled one by one; of more, two numbers an example are.
@@ -42,6 +43,10 @@ enum Form {
     /// Of many tokens, each example's sum of log probabilities and number of right ones.
     TokenSums,
 }
+
+// Metrics of generated texts are functions of sums of statistics, which stand behind what is
+// modelled of the tokens, over the number of examples. A model of each example's statistics
+// would add up to the model of their sum: the kernel is one for all, and sums are linear.
 
 impl OutputObjectives {
     /// For models with `classes` outputs an example. The loss is the first of `objectives`,
@@ -90,7 +95,11 @@ impl OutputObjectives {
                 })
                 .collect()
             }
-            Form::Values | Form::Tokens => outputs.into(),
+            Form::Values => outputs.into(),
+            Form::Tokens => {
+                let tokens = of_tokens(outputs, self.counts()).0.iter().copied();
+                tokens.chain(self.text_sums(outputs)).collect()
+            }
             Form::TokenSums => {
                 let mut rows = outputs.chunks_exact(2);
                 let sums = self.counts().iter().flat_map(|&n| {
@@ -99,9 +108,15 @@ impl OutputObjectives {
                         [sum + row[0], right + f32::from(u8::from(row[1] > 0.0))]
                     })
                 });
-                sums.collect()
+                sums.chain(self.text_sums(outputs)).collect()
             }
         }
+    }
+
+    /// Whether each example has outputs of its own, and the objectives on some of them can be
+    /// computed: not where sums over all texts are modelled.
+    pub fn is_by_example(&self) -> bool {
+        self.texts().next().is_none()
     }
 
     /// The same objectives on these examples, which may repeat.
@@ -118,7 +133,8 @@ impl OutputObjectives {
         self.labels.len()
     }
 
-    /// What of `modelled` belongs to these examples, one after another.
+    /// What of `modelled` belongs to these examples, one after another; only where
+    /// [`Self::is_by_example`].
     pub fn gather(&self, modelled: &[f32], examples: &[usize]) -> Vec<f64> {
         let width = match self.form {
             Form::Margin | Form::Values => 1,
@@ -145,6 +161,35 @@ impl OutputObjectives {
         values.map(|v| f64::from(*v)).collect()
     }
 
+    /// Metrics of texts, in the order of their statistics.
+    fn texts(&self) -> impl Iterator<Item = TextMetric> {
+        self.metrics.iter().filter_map(|(metric, _)| match metric {
+            Metric::Text(metric) => Some(*metric),
+            _ => None,
+        })
+    }
+
+    /// The sums of the statistics of texts over the number of examples.
+    fn text_sums(&self, outputs: &[f32]) -> Vec<f32> {
+        let examples = self.labels.len();
+        let mut rest = of_tokens(outputs, self.counts()).1;
+        let mut sums = Vec::new();
+        for metric in self.texts() {
+            let width = metric.width();
+            let (own, behind) = rest.split_at(rest.len().min(examples * width));
+            let mut means = vec![0.0; width];
+            for row in own.chunks_exact(width) {
+                means
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, v)| *sum += f64::from(*v));
+            }
+            sums.extend(means.iter().map(|sum| (sum / examples as f64) as f32));
+            rest = behind;
+        }
+        sums
+    }
+
     fn classes(&self) -> &[u32] {
         match &self.labels {
             Labels::Class(ids) => ids,
@@ -160,8 +205,9 @@ impl OutputObjectives {
     }
 
     /// Writes the objectives of a language model, from the sum of its tokens' log
-    /// probabilities and the number of right ones.
-    fn write_tokens(&self, sum: f64, right: f64, objectives: &mut [f64]) {
+    /// probabilities, the number of right ones, and what is modelled of its texts.
+    fn write_tokens(&self, sum: f64, right: f64, texts: &[f64], objectives: &mut [f64]) {
+        let (examples, mut texts) = (self.labels.len() as f64, texts);
         let tokens = total(self.counts()) as f64;
         let loss = -sum / tokens;
         objectives[0] = -loss;
@@ -169,8 +215,22 @@ impl OutputObjectives {
             *out = direction.maximised(match metric {
                 Metric::Perplexity => loss.exp(),
                 Metric::TokenAccuracy => right / tokens,
+                Metric::Text(metric) => {
+                    let (means, behind) = texts.split_at(texts.len().min(metric.width()));
+                    texts = behind;
+                    let sums: Vec<f64> = means.iter().map(|mean| mean * examples).collect();
+                    metric.value(&sums, examples)
+                }
                 _ => f64::NAN,
             });
+        }
+    }
+
+    /// How many numbers of tokens are modelled.
+    fn token_outputs(&self) -> usize {
+        match self.form {
+            Form::Tokens => 2 * total(self.counts()),
+            _ => 2 * self.labels.len(),
         }
     }
 
@@ -191,8 +251,10 @@ impl Composite for OutputObjectives {
         match self.form {
             Form::Margin | Form::Values => examples,
             Form::Centred { classes } => examples * classes,
-            Form::Scores { .. } | Form::TokenSums => 2 * examples,
-            Form::Tokens => 2 * total(self.counts()),
+            Form::Scores { .. } => 2 * examples,
+            Form::Tokens | Form::TokenSums => {
+                self.token_outputs() + self.texts().map(TextMetric::width).sum::<usize>()
+            }
         }
     }
 
@@ -226,16 +288,18 @@ impl Composite for OutputObjectives {
                 self.write(loss, &Predictions::Logits { values, classes }, objectives);
             }
             (Form::Tokens, _) => {
-                let rows = outputs.chunks_exact(2);
+                let (tokens, texts) = outputs.split_at(self.token_outputs());
+                let rows = tokens.chunks_exact(2);
                 let sum = rows.clone().map(|row| row[0].min(0.0)).sum();
                 let right = rows.filter(|row| row[1] > 0.0).count();
-                self.write_tokens(sum, right as f64, objectives);
+                self.write_tokens(sum, right as f64, texts, objectives);
             }
             (Form::TokenSums, _) => {
-                let rows = outputs.chunks_exact(2);
+                let (tokens, texts) = outputs.split_at(self.token_outputs());
+                let rows = tokens.chunks_exact(2);
                 let sum = rows.clone().map(|row| row[0].min(0.0)).sum();
                 let right = rows.map(|row| row[1]).sum();
-                self.write_tokens(sum, right, objectives);
+                self.write_tokens(sum, right, texts, objectives);
             }
             (Form::Scores { .. }, _) => {
                 let mut loss = 0.0;

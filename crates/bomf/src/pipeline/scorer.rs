@@ -11,7 +11,7 @@ use bomf_tune::metrics::bootstrap::{
     BootstrapOptions, PairedDifference, bootstrap, bootstrap_mean, paired_bootstrap,
     paired_bootstrap_mean,
 };
-use bomf_tune::metrics::{self, Metric, Predictions};
+use bomf_tune::metrics::{self, Metric, Predictions, TextMetric};
 use indexmap::IndexMap;
 use rand_chacha::ChaCha8Rng;
 use std::ops::Deref;
@@ -61,6 +61,14 @@ impl Scorer {
                 recipe::Metric::Mse => Metric::Mse,
                 recipe::Metric::Perplexity => Metric::Perplexity,
                 recipe::Metric::TokenAccuracy => Metric::TokenAccuracy,
+                recipe::Metric::ExactMatch => Metric::Text(TextMetric::ExactMatch),
+                recipe::Metric::Rouge1 => Metric::Text(TextMetric::Rouge1),
+                recipe::Metric::Rouge2 => Metric::Text(TextMetric::Rouge2),
+                recipe::Metric::RougeL => Metric::Text(TextMetric::RougeL),
+                recipe::Metric::Bleu => Metric::Text(TextMetric::Bleu),
+                recipe::Metric::Chrf => Metric::Text(TextMetric::Chrf),
+                recipe::Metric::ChrfPlusPlus => Metric::Text(TextMetric::ChrfPlusPlus),
+                recipe::Metric::Meteor => Metric::Text(TextMetric::Meteor),
             })
             .collect();
         let objective = |name: &str, direction| Objective {
@@ -95,14 +103,41 @@ impl Scorer {
         OutputObjectives::new(&self.goals.objectives, &self.metrics, labels, self.outputs)
     }
 
-    fn predictions<'a>(&self, outputs: &'a [f32], labels: &Labels) -> Predictions<'a> {
+    /// The metrics of texts, in the order of their statistics behind the outputs.
+    pub fn text_metrics(&self) -> Vec<TextMetric> {
+        text_metrics(&self.metrics).collect()
+    }
+
+    /// Whether texts are generated.
+    pub fn writes(&self) -> bool {
+        text_metrics(&self.metrics).next().is_some()
+    }
+
+    /// What a metric sees of the outputs.
+    fn predictions<'a>(
+        &self,
+        metric: Metric,
+        outputs: &'a [f32],
+        labels: &Labels,
+    ) -> Predictions<'a> {
         match labels {
             Labels::Class(_) => Predictions::Logits {
                 values: outputs,
                 classes: self.outputs,
             },
             Labels::Value(_) => Predictions::Values(outputs),
-            Labels::Tokens(_) => Predictions::Tokens(outputs),
+            Labels::Tokens(counts) => {
+                let (tokens, mut rest) = of_tokens(outputs, counts);
+                for own in text_metrics(&self.metrics) {
+                    let width = own.width();
+                    let (values, behind) = rest.split_at(rest.len().min(counts.len() * width));
+                    if Metric::Text(own) == metric {
+                        return Predictions::Texts { values, width };
+                    }
+                    rest = behind;
+                }
+                Predictions::Tokens(tokens)
+            }
         }
     }
 
@@ -110,7 +145,7 @@ impl Scorer {
         Ok(match labels {
             Labels::Class(ids) => metrics::cross_entropy_per_example(outputs, self.outputs, ids)?,
             Labels::Value(values) => metrics::squared_errors(outputs, values)?,
-            Labels::Tokens(counts) => metrics::token_losses(outputs, counts)?,
+            Labels::Tokens(counts) => metrics::token_losses(of_tokens(outputs, counts).0, counts)?,
         })
     }
 
@@ -126,8 +161,8 @@ impl Scorer {
             "loss".into(),
             losses.iter().sum::<f64>() / losses.len() as f64,
         );
-        let predictions = self.predictions(outputs, labels);
         for metric in &self.metrics {
+            let predictions = self.predictions(*metric, outputs, labels);
             scores.insert(metric.name().into(), metric.compute(&predictions, labels)?);
         }
         Ok(scores.values().all(|v| v.is_finite()).then_some(scores))
@@ -153,8 +188,8 @@ impl Scorer {
         let losses = self.losses(outputs, labels)?;
         let loss = bootstrap_mean(&losses, &options, rng)?;
         let mut intervals = IndexMap::from([("loss".to_string(), [loss.low, loss.high])]);
-        let predictions = self.predictions(outputs, labels);
         for metric in &self.metrics {
+            let predictions = self.predictions(*metric, outputs, labels);
             let interval = bootstrap(*metric, &predictions, labels, &options, rng)?;
             intervals.insert(metric.name().into(), [interval.low, interval.high]);
         }
@@ -172,7 +207,7 @@ impl Scorer {
         let interval = match self.chosen.checked_sub(1) {
             None => bootstrap_mean(&self.losses(outputs, labels)?, &options, rng)?,
             Some(metric) => {
-                let predictions = self.predictions(outputs, labels);
+                let predictions = self.predictions(self.metrics[metric], outputs, labels);
                 bootstrap(self.metrics[metric], &predictions, labels, &options, rng)?
             }
         };
@@ -193,14 +228,28 @@ impl Scorer {
         let (a, b) = (self.losses(first, labels)?, self.losses(second, labels)?);
         let loss = paired_bootstrap_mean(&a, &b, &options, rng)?;
         let mut differences = IndexMap::from([("loss".to_string(), triple(loss))]);
-        let (a, b) = (
-            self.predictions(first, labels),
-            self.predictions(second, labels),
-        );
         for metric in &self.metrics {
+            let (a, b) = (
+                self.predictions(*metric, first, labels),
+                self.predictions(*metric, second, labels),
+            );
             let difference = paired_bootstrap(*metric, &a, &b, labels, &options, rng)?;
             differences.insert(metric.name().into(), triple(difference));
         }
         Ok(differences)
     }
+}
+
+/// Those of `metrics` that are of texts.
+pub(super) fn text_metrics(metrics: &[Metric]) -> impl Iterator<Item = TextMetric> {
+    metrics.iter().filter_map(|metric| match metric {
+        Metric::Text(metric) => Some(*metric),
+        _ => None,
+    })
+}
+
+/// The outputs of a language model's tokens, and what stands behind them.
+pub(super) fn of_tokens<'a>(outputs: &'a [f32], counts: &[u32]) -> (&'a [f32], &'a [f32]) {
+    let tokens: usize = counts.iter().map(|&n| n as usize).sum();
+    outputs.split_at(outputs.len().min(2 * tokens))
 }

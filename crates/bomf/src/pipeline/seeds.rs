@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     Adapters = 8,
     /// Resamples that the choice of a mixture is put to.
     Bagging = 9,
+    /// Tokens of generated texts, where they are drawn.
+    Generation = 10,
     /// Populations of the evolution strategy.
     CmaEs = 20,
     /// Proposals of the search by the loss alone.

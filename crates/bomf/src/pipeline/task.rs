@@ -1,15 +1,21 @@
 //! The task of a run: its data tokenised, its labels ordered, its scorer.
 
+use super::out_of_range;
 use super::scorer::Scorer;
+use super::seeds::{Purpose, generator};
 use crate::recipe::{self, Columns, Metric, Recipe, TaskKind};
 use crate::{Error, Observer};
 use bomf_study::Splits;
+use bomf_tune::TuneError;
 use bomf_tune::data::{self, DataOptions, Dataset, read_dataset};
+use bomf_tune::generate::{GenerationError, Texts};
 use bomf_tune::models::{Config, LabelNames};
 use bomf_tune::tokenize::TextTokenizer;
 use bomf_tune::train::EncodedSplit;
+use rand::RngExt;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything about the data that a command needs.
 #[derive(Debug)]
@@ -41,28 +47,41 @@ impl Task {
         // One made in code may hold what none read from a file can.
         Recipe::from_yaml(&recipe.to_yaml(), "")?;
         let dataset = read(dir, config, recipe, allow_no_train)?;
-        let kind = match dataset.task {
-            data::Task::Classification => TaskKind::Classification,
-            data::Task::Regression => TaskKind::Regression,
-            data::Task::CausalLm => TaskKind::CausalLm,
+        let kind = match (recipe.task.kind, dataset.task) {
+            (Some(TaskKind::Seq2Seq), _) => TaskKind::Seq2Seq,
+            (_, data::Task::Classification) => TaskKind::Classification,
+            (_, data::Task::Regression) => TaskKind::Regression,
+            (_, data::Task::CausalLm) => TaskKind::CausalLm,
         };
+        check_kind(kind, config, &dataset)?;
+        let scorer = Scorer::new(recipe, kind, &dataset)?;
         let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
+        let tokenizer = Arc::new(tokenizer);
         let encode = |split: &data::Split| -> Result<EncodedSplit, Error> {
             let texts = split
                 .texts
                 .iter()
                 .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
-            if kind != TaskKind::CausalLm {
-                return Ok(EncodedSplit {
-                    sequences: tokenizer.encode(texts)?,
-                    labels: split.labels.clone(),
-                });
-            }
-            let sequences = tokenizer.encode_completions(texts)?;
+            let sequences = match kind {
+                TaskKind::CausalLm => tokenizer.encode_completions(texts)?,
+                TaskKind::Seq2Seq => {
+                    let pairs = texts.map(|(source, target)| (source, target.unwrap_or_default()));
+                    tokenizer.encode_pairs(pairs)?
+                }
+                TaskKind::Classification | TaskKind::Regression => {
+                    let labels = split.labels.clone();
+                    return Ok(EncodedSplit::new(tokenizer.encode(texts)?, labels));
+                }
+            };
             let counts = (0..sequences.len()).map(|i| sequences.targets(i).len() as u32);
             let labels = data::Labels::Tokens(counts.collect());
-            Ok(EncodedSplit { sequences, labels })
+            Ok(EncodedSplit {
+                texts: texts_of(split, kind, recipe, &scorer, &tokenizer)?,
+                ..EncodedSplit::new(sequences, labels)
+            })
         };
+        let [train, select, report] =
+            [&dataset.train, &dataset.validation, &dataset.test].map(encode);
         let folder = dir.canonicalize().ok();
         let folder = folder
             .as_deref()
@@ -79,12 +98,12 @@ impl Task {
             labels: match kind {
                 TaskKind::Classification => LabelNames::Classes(dataset.label_names.clone()),
                 TaskKind::Regression => LabelNames::Regression,
-                TaskKind::CausalLm => LabelNames::Vocabulary,
+                TaskKind::CausalLm | TaskKind::Seq2Seq => LabelNames::Vocabulary,
             },
-            scorer: Scorer::new(recipe, kind, &dataset)?,
-            train: encode(&dataset.train)?,
-            select: encode(&dataset.validation)?,
-            report: encode(&dataset.test)?,
+            train: train?,
+            select: select?,
+            report: report?,
+            scorer,
             notes: dataset.notes,
         };
         for note in &task.notes {
@@ -108,6 +127,54 @@ impl Task {
             report: self.report.sequences.len(),
         }
     }
+}
+
+/// Refuses a kind of task for which the model or the data are not made.
+fn check_kind(kind: TaskKind, config: &Config, dataset: &Dataset) -> Result<(), Error> {
+    let is_pair = config.model_type.is_encoder_decoder();
+    let expected = match kind {
+        TaskKind::Seq2Seq if !is_pair => "causal_lm for a model without an encoder of its own",
+        TaskKind::Seq2Seq if dataset.columns.text_pair.is_none() => {
+            let expected = "the column of the targets";
+            return Err(out_of_range("task.columns.text_pair", "null", expected));
+        }
+        kind if is_pair && kind != TaskKind::Seq2Seq => "seq2seq for an encoder-decoder like this",
+        _ => return Ok(()),
+    };
+    Err(out_of_range("task.kind", kind.as_str(), expected))
+}
+
+/// What is to be generated for a split, where there are metrics of texts.
+fn texts_of(
+    split: &data::Split,
+    kind: TaskKind,
+    recipe: &Recipe,
+    scorer: &Scorer,
+    tokenizer: &Arc<TextTokenizer>,
+) -> Result<Option<Texts>, Error> {
+    if !scorer.writes() {
+        return Ok(None);
+    }
+    let pairs = split.texts.iter();
+    let references: Option<Vec<String>> = pairs.map(|e| e.text_pair.clone()).collect();
+    let references = references.ok_or(TuneError::Generation(GenerationError::NoPrompt))?;
+    let generation = &recipe.task.generation;
+    let mut options = generation.options.clone();
+    if let Some(sampling) = &mut options.sampling {
+        sampling.seed = generator(recipe.seed, Purpose::Generation).random();
+    }
+    let prompts = split.texts.iter().map(|e| e.text.as_str());
+    Ok(Some(Texts {
+        prompts: match kind {
+            TaskKind::Seq2Seq => tokenizer.encode_sources(prompts)?,
+            _ => tokenizer.encode_prompts(prompts, options.max_new_tokens)?,
+        },
+        references,
+        metrics: scorer.text_metrics(),
+        stemmed: generation.stem,
+        options,
+        tokenizer: tokenizer.clone(),
+    }))
 }
 
 fn settle(
@@ -156,7 +223,7 @@ fn read(
         task: recipe.task.kind.map(|kind| match kind {
             TaskKind::Classification => data::Task::Classification,
             TaskKind::Regression => data::Task::Regression,
-            TaskKind::CausalLm => data::Task::CausalLm,
+            TaskKind::CausalLm | TaskKind::Seq2Seq => data::Task::CausalLm,
         }),
         label_names: recipe.task.labels.clone(),
         allow_no_train,

@@ -8,7 +8,7 @@ use bomf_study::Scores;
 use bomf_tune::models::Network;
 use bomf_tune::optim::{self, AdamWOptions};
 use bomf_tune::tape::Workspace;
-use bomf_tune::train::{EncodedSplit, FrozenStates, TrainOptions, outputs};
+use bomf_tune::train::{EncodedSplit, FrozenStates, TrainOptions, split_outputs};
 
 /// The recipe's choices for one run; `learning_rate` and `batch_size` must be set.
 pub(super) fn train_options(choices: &Finetune, epochs: usize, seed: u64) -> Option<TrainOptions> {
@@ -56,7 +56,7 @@ pub(super) fn score(
     scorer: &Scorer,
     workspace: &Workspace,
 ) -> Result<Option<Scores>, Error> {
-    let outputs = outputs(network, params, &split.sequences, frozen, workspace);
+    let outputs = split_outputs(network, params, split, frozen, workspace)?;
     scorer.scores(&outputs, &split.labels)
 }
 

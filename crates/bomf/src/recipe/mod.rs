@@ -35,13 +35,14 @@ mod task;
 mod tests;
 mod write;
 
+pub use bomf_tune::generate::{EarlyStopping, GenerationOptions, Sampling};
 pub use bomf_tune::lora::{LoraOptions, Targets};
 pub use command::CommandLine;
 pub use error::RecipeError;
 pub use evaluator::{ExternalEvaluator, ExternalObjective};
 pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
 pub use objectives::Objectives;
-pub use task::{Columns, Metric, Optimised, Task, TaskKind};
+pub use task::{Columns, Generation, Metric, Optimised, Task, TaskKind};
 pub(crate) use write::HEADER;
 
 use indexmap::IndexMap;

@@ -31,11 +31,11 @@ impl Recipe {
             [] => vec![match kind {
                 TaskKind::Classification => Metric::Accuracy,
                 TaskKind::Regression => Metric::Pearson,
-                TaskKind::CausalLm => Metric::TokenAccuracy,
+                TaskKind::CausalLm | TaskKind::Seq2Seq => Metric::TokenAccuracy,
             }],
             metrics => metrics.to_vec(),
         };
-        if let Some(other) = metrics.iter().find(|metric| metric.kind() != kind) {
+        if let Some(other) = metrics.iter().find(|metric| !metric.fits(kind)) {
             return Err(RecipeError::MetricOfOtherKind {
                 field: "task.metrics",
                 name: other.as_str(),

@@ -3,10 +3,11 @@
 use super::hyperparameter::Domain;
 use super::node::Value;
 use super::read::{Field, Range, Section};
+use super::task::EARLY_STOPPING;
 use super::{
-    Baseline, Choose, Dimension, Finetune, FrozenLayers, HyperValue, Hyperparameter, Light,
-    LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Schedule, Stage1, Stage2,
-    Surrogate, Targets, Task, TaskKind, evaluator, node,
+    Baseline, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation, HyperValue,
+    Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Sampling,
+    Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator, node,
 };
 use indexmap::IndexMap;
 
@@ -92,6 +93,7 @@ fn task(mut section: Section<'_>) -> Result<Task, RecipeError> {
         }
     })?;
     section.read("max_length", &mut task.max_length, |f| f.count(4, 32_768))?;
+    section.read("generation", &mut task.generation, |f| generation(&f))?;
     let share = Range::above(0.0).to(0.5);
     section.read("validation_fraction", &mut task.validation_fraction, |f| {
         f.number(share)
@@ -161,6 +163,58 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
 
 /// The most columns of a factor: far above any rank that is of use.
 const MAX_RANK: usize = 1024;
+
+fn generation(field: &Field<'_>) -> Result<Generation, RecipeError> {
+    let mut section = field.section()?;
+    let mut generation = Generation::default();
+    let options = &mut generation.options;
+    section.read("max_new_tokens", &mut options.max_new_tokens, |f| {
+        f.count(1, 32_768)
+    })?;
+    section.read("beams", &mut options.beams, |f| f.count(1, 64))?;
+    section.read("length_penalty", &mut options.length_penalty, |f| {
+        Ok(f.number(Range::from(-10.0).to(10.0))? as f32)
+    })?;
+    section.read("early_stopping", &mut options.early_stopping, |f| {
+        match f.node.value {
+            Value::Bool(true) => Ok(EarlyStopping::First),
+            Value::Bool(false) => Ok(EarlyStopping::Heuristic),
+            _ => f.word(EARLY_STOPPING),
+        }
+    })?;
+    section.read("repetition_penalty", &mut options.repetition_penalty, |f| {
+        Ok(f.number(Range::above(0.0).to(100.0))? as f32)
+    })?;
+    section.read("sample", &mut options.sampling, |f| sampling(&f).map(Some))?;
+    if options.sampling.is_some() && options.beams > 1 {
+        return Err(field.wrong("without `sample` where there is more than one beam"));
+    }
+    section.read("stem", &mut generation.stem, |f| f.boolean())?;
+    section.finish()?;
+    Ok(generation)
+}
+
+fn sampling(field: &Field<'_>) -> Result<Sampling, RecipeError> {
+    let mut section = field.section()?;
+    // The run's seed takes the place of this one.
+    let mut sampling = Sampling {
+        temperature: 1.0,
+        top_k: None,
+        top_p: 1.0,
+        seed: 0,
+    };
+    section.read("temperature", &mut sampling.temperature, |f| {
+        Ok(f.number(Range::above(0.0).to(100.0))? as f32)
+    })?;
+    section.read("top_k", &mut sampling.top_k, |f| {
+        f.count(1, 1 << 24).map(Some)
+    })?;
+    section.read("top_p", &mut sampling.top_p, |f| {
+        Ok(f.number(Range::above(0.0).to(1.0))? as f32)
+    })?;
+    section.finish()?;
+    Ok(sampling)
+}
 
 fn lora(field: &Field<'_>) -> Result<LoraOptions, RecipeError> {
     let mut section = field.section()?;

@@ -1,20 +1,22 @@
 //! The data of a run and what is measured on it.
 
 use super::named;
+use bomf_tune::generate::{EarlyStopping, GenerationOptions};
+use bomf_tune::metrics::TextMetric;
 
 /// The data and what is measured on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Name for the report; `None` takes the data folder's.
     pub name: Option<String>,
-    /// Classification, regression or causal language modelling; `None` (`auto`) looks at
-    /// the labels, and takes one of the first two.
+    /// Classification, regression, causal language modelling or sequence to sequence; `None`
+    /// (`auto`) looks at the labels, and takes one of the first two.
     pub kind: Option<TaskKind>,
     /// Which columns of the data are what.
     pub columns: Columns,
     /// Metrics, each an objective of stage 2 beside the loss; empty takes accuracy
     /// for classification, pearson for regression and the accuracy of tokens for causal
-    /// language modelling.
+    /// language modelling and sequence to sequence.
     pub metrics: Vec<Metric>,
     /// The objective by which checkpoints, soups and the front's point are chosen;
     /// `None` takes the first metric.
@@ -28,6 +30,8 @@ pub struct Task {
     pub labels: Option<Vec<String>>,
     /// Tokens of an example that are kept. Default 128, from 4 to 32,768.
     pub max_length: usize,
+    /// How texts are generated, for metrics of texts.
+    pub generation: Generation,
     /// Share of `train` that is carved off where `validation` is missing. Default
     /// 0.1, above 0 and at most 0.5.
     pub validation_fraction: f64,
@@ -36,13 +40,39 @@ pub struct Task {
     pub test_fraction: f64,
 }
 
+/// How texts are generated and compared, for metrics of texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// How texts are generated; where tokens are drawn, from the run's seed. Default greedy,
+    /// 64 tokens at most.
+    pub options: GenerationOptions,
+    /// Whether ROUGE stems words. Default no.
+    pub stem: bool,
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Generation {
+            options: GenerationOptions::default(),
+            stem: false,
+        }
+    }
+}
+
+/// What `early_stopping` may be, by name.
+pub(super) const EARLY_STOPPING: &[(&str, EarlyStopping)] = &[
+    ("false", EarlyStopping::Heuristic),
+    ("true", EarlyStopping::First),
+    ("never", EarlyStopping::Never),
+];
+
 /// Names of the columns; one that is `None` is guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Columns {
     /// The text, or the first of a pair; the prompt, where a causal language model is to
-    /// learn completions.
+    /// learn completions; the source.
     pub text: Option<String>,
-    /// The second text of a pair; the completion.
+    /// The second text of a pair; the completion; the target.
     pub text_pair: Option<String>,
     /// The label.
     pub label: Option<String>,
@@ -57,6 +87,15 @@ pub enum TaskKind {
     Regression,
     /// The next token, of a text or of the completion of a prompt.
     CausalLm,
+    /// A text from another, by an encoder with a decoder.
+    Seq2Seq,
+}
+
+impl TaskKind {
+    /// Whether tokens are predicted.
+    pub fn is_language(self) -> bool {
+        matches!(self, TaskKind::CausalLm | TaskKind::Seq2Seq)
+    }
 }
 
 /// A metric over a whole split; more is better, save for [`Metric::Mse`] and
@@ -81,6 +120,22 @@ pub enum Metric {
     Perplexity,
     /// Share of the tokens that are right.
     TokenAccuracy,
+    /// Share of the texts that are their references.
+    ExactMatch,
+    /// F1 of words.
+    Rouge1,
+    /// F1 of pairs of words.
+    Rouge2,
+    /// F1 of the longest common subsequence of words.
+    RougeL,
+    /// BLEU of the split, as a share.
+    Bleu,
+    /// chrF of the split, as a share.
+    Chrf,
+    /// chrF++ of the split, as a share.
+    ChrfPlusPlus,
+    /// METEOR without synonyms.
+    Meteor,
 }
 
 impl Metric {
@@ -91,8 +146,22 @@ impl Metric {
                 TaskKind::Classification
             }
             Metric::Pearson | Metric::Spearman | Metric::Mse => TaskKind::Regression,
-            Metric::Perplexity | Metric::TokenAccuracy => TaskKind::CausalLm,
+            _ => TaskKind::CausalLm,
         }
+    }
+
+    /// Whether a task of this kind has it: what a language model has, sequence to sequence
+    /// has too.
+    pub fn fits(self, kind: TaskKind) -> bool {
+        self.kind() == kind || (self.kind().is_language() && kind.is_language())
+    }
+
+    /// The metric of texts that it is, where it is one.
+    pub fn of_texts(self) -> Option<TextMetric> {
+        let name = self.as_str();
+        TextMetric::ALL
+            .into_iter()
+            .find(|metric| metric.name() == name)
     }
 }
 
@@ -118,6 +187,14 @@ impl Optimised {
         ("mse", Optimised::Metric(Metric::Mse)),
         ("perplexity", Optimised::Metric(Metric::Perplexity)),
         ("token_accuracy", Optimised::Metric(Metric::TokenAccuracy)),
+        ("exact_match", Optimised::Metric(Metric::ExactMatch)),
+        ("rouge1", Optimised::Metric(Metric::Rouge1)),
+        ("rouge2", Optimised::Metric(Metric::Rouge2)),
+        ("rouge_l", Optimised::Metric(Metric::RougeL)),
+        ("bleu", Optimised::Metric(Metric::Bleu)),
+        ("chrf", Optimised::Metric(Metric::Chrf)),
+        ("chrf++", Optimised::Metric(Metric::ChrfPlusPlus)),
+        ("meteor", Optimised::Metric(Metric::Meteor)),
     ];
 
     /// Its name in a recipe and in `results.json`.
@@ -133,6 +210,7 @@ named!(TaskKind {
     Classification = "classification",
     Regression = "regression",
     CausalLm = "causal_lm",
+    Seq2Seq = "seq2seq",
 });
 
 named!(Metric {
@@ -145,6 +223,14 @@ named!(Metric {
     Mse = "mse",
     Perplexity = "perplexity",
     TokenAccuracy = "token_accuracy",
+    ExactMatch = "exact_match",
+    Rouge1 = "rouge1",
+    Rouge2 = "rouge2",
+    RougeL = "rouge_l",
+    Bleu = "bleu",
+    Chrf = "chrf",
+    ChrfPlusPlus = "chrf++",
+    Meteor = "meteor",
 });
 
 impl Default for Task {
@@ -158,6 +244,7 @@ impl Default for Task {
             positive_label: None,
             labels: None,
             max_length: 128,
+            generation: Generation::default(),
             validation_fraction: 0.1,
             test_fraction: 0.1,
         }

@@ -289,7 +289,8 @@ fn wrong_values_are_named_with_what_is_allowed() {
     check(
         "task:\n  metrics:\n    - accuracy\n    - mathews",
         "recipe.yaml line 4: `task.metrics[1]` is `mathews`, but must be accuracy, f1, f1_macro, \
-         matthews, pearson, spearman, mse, perplexity or token_accuracy / did you mean `matthews`?",
+         matthews, pearson, spearman, mse, perplexity, token_accuracy, exact_match, rouge1, \
+         rouge2, rouge_l, bleu, chrf, chrf++ or meteor / did you mean `matthews`?",
     );
 }
 

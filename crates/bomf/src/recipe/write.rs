@@ -1,9 +1,10 @@
 //! From a recipe to YAML: every value, each with a word on what it means.
 
 use super::evaluator::direction_name;
+use super::task::EARLY_STOPPING;
 use super::{
-    Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, HyperValue, LoraOptions,
-    Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
+    Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, Generation, HyperValue,
+    LoraOptions, Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
@@ -36,25 +37,26 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "kind",
         task.kind.map_or("auto", |kind| kind.as_str()),
-        "auto, classification, regression or causal_lm",
+        "auto, classification, regression, causal_lm or seq2seq",
     );
     out.open("columns", "null: guessed");
     out.field(
         "text",
         optional_text(&task.columns.text),
-        "the text, or the first of a pair; a prompt",
+        "the text, or the first of a pair; a prompt or source",
     );
     out.field(
         "text_pair",
         optional_text(&task.columns.text_pair),
-        "the second of a pair; a completion",
+        "the second of a pair; a completion or target",
     );
     out.field("label", optional_text(&task.columns.label), "the label");
     out.close();
     out.field(
         "metrics",
         list(task.metrics.iter()),
-        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity",
+        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; \
+         rouge1, rouge2, rouge_l, bleu, chrf, chrf++, meteor, exact_match",
     );
     out.field(
         "choose_by",
@@ -79,6 +81,14 @@ fn task(out: &mut Writer, task: &Task) {
         task.max_length,
         "tokens of an example that are kept",
     );
+    // Written only where something is generated, or said about it.
+    let writes = task
+        .metrics
+        .iter()
+        .any(|metric| metric.of_texts().is_some());
+    if writes || task.generation != Generation::default() {
+        generation(out, &task.generation);
+    }
     out.field(
         "validation_fraction",
         number(task.validation_fraction),
@@ -89,6 +99,49 @@ fn task(out: &mut Writer, task: &Task) {
         number(task.test_fraction),
         "of train, where test is missing",
     );
+    out.close();
+}
+
+fn generation(out: &mut Writer, generation: &Generation) {
+    let options = &generation.options;
+    out.open("generation", "of texts, for rouge1, bleu and the like");
+    out.field(
+        "max_new_tokens",
+        options.max_new_tokens,
+        "of a text, at most",
+    );
+    out.field("beams", options.beams, "1: the likeliest token each time");
+    out.field(
+        "length_penalty",
+        options.length_penalty,
+        "with beams: above 0 for longer texts",
+    );
+    let early = EARLY_STOPPING
+        .iter()
+        .find(|(_, value)| *value == options.early_stopping);
+    out.field(
+        "early_stopping",
+        early.map_or("false", |(name, _)| name),
+        "with beams: false, true or never",
+    );
+    out.field(
+        "repetition_penalty",
+        options.repetition_penalty,
+        "above 1: what has occurred is less likely",
+    );
+    let sample = options.sampling.map(|sampling| {
+        let top_k = optional(sampling.top_k);
+        format!(
+            "{{temperature: {}, top_k: {top_k}, top_p: {}}}",
+            sampling.temperature, sampling.top_p
+        )
+    });
+    out.field(
+        "sample",
+        optional(sample),
+        "draw tokens: {temperature: 1, top_k: 50, top_p: 0.9}; null: do not",
+    );
+    out.field("stem", generation.stem, "whether ROUGE stems words");
     out.close();
 }
 

@@ -78,7 +78,7 @@ pub(super) fn model_stock(
             fuser.fuse(&block, out);
         });
     }
-    let outputs = outputs_of(engine.network, &params, &task.select, &Workspace::default());
+    let outputs = outputs_of(engine.network, &params, &task.select, &Workspace::default())?;
     let scores = task.scorer.scores(&outputs, &task.select.labels)?;
     // It has no weights.
     evaluator.record(&mut log, &[], scores.as_ref(), started)?;
