@@ -13,9 +13,13 @@ pub enum OutputsAt {
     Last,
     /// Before each token that is to be predicted: a causal language model.
     Targets,
+    /// At every token: where an answer begins and ends.
+    All,
+    /// At the tokens that each sequence names: the first of each word, for its tag.
+    Places,
 }
 
-/// Sequences one behind another.
+/// Sequences one behind another, one or several an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequences {
     ids: Vec<u32>,
@@ -25,6 +29,12 @@ pub struct Sequences {
     at: OutputsAt,
     /// How many tokens at the end of each sequence are to be predicted.
     targets: Vec<u32>,
+    /// Places within their sequences at which outputs are wanted, sequence after sequence,
+    /// and where those of each end; for [`OutputsAt::Places`] alone.
+    places: Vec<u32>,
+    place_ends: Vec<usize>,
+    /// How many neighbours make an example.
+    parts: usize,
 }
 
 impl Default for Sequences {
@@ -35,6 +45,9 @@ impl Default for Sequences {
             offsets: vec![0],
             at: OutputsAt::First,
             targets: Vec::new(),
+            places: Vec::new(),
+            place_ends: Vec::new(),
+            parts: 1,
         }
     }
 }
@@ -44,6 +57,16 @@ impl Sequences {
     pub fn new(at: OutputsAt) -> Self {
         Sequences {
             at,
+            ..Sequences::default()
+        }
+    }
+
+    /// None yet; so many neighbours (0 is taken for 1) will make an example: the choices of
+    /// one question, say.
+    pub fn in_parts(at: OutputsAt, parts: usize) -> Self {
+        Sequences {
+            at,
+            parts: parts.max(1),
             ..Sequences::default()
         }
     }
@@ -61,6 +84,24 @@ impl Sequences {
         self.type_ids.resize(self.ids.len(), 0);
         self.offsets.push(self.ids.len());
         self.targets.push(targets as u32);
+    }
+
+    /// Appends one sequence with outputs at the rising `places` of it.
+    pub fn push_at(&mut self, ids: &[u32], type_ids: &[u32], places: &[u32]) {
+        debug_assert!(places.iter().all(|&place| (place as usize) < ids.len()));
+        self.push(ids, type_ids);
+        self.places.extend_from_slice(places);
+        self.place_ends.push(self.places.len());
+    }
+
+    /// The places of sequence `i` at which outputs are wanted.
+    fn places(&self, i: usize) -> &[u32] {
+        &self.places[self.places_before(i)..self.place_ends[i]]
+    }
+
+    /// How many places are named by the sequences before `i`.
+    pub fn places_before(&self, i: usize) -> usize {
+        i.checked_sub(1).map_or(0, |before| self.place_ends[before])
     }
 
     /// The tokens of sequence `i` that are to be predicted.
@@ -82,9 +123,25 @@ impl Sequences {
         self.targets.push(0);
     }
 
-    /// How many sequences there are.
+    /// How many examples there are: sequences, unless several make one.
     pub fn len(&self) -> usize {
-        self.offsets.len() - 1
+        (self.offsets.len() - 1) / self.parts
+    }
+
+    /// The first `n` examples, all of them where there are fewer.
+    #[must_use]
+    pub fn first(&self, n: usize) -> Self {
+        let mut first = Sequences::in_parts(self.at, self.parts);
+        for i in 0..n.min(self.len()) * self.parts {
+            let range = self.offsets[i]..self.offsets[i + 1];
+            let (ids, types) = (&self.ids[range.clone()], &self.type_ids[range]);
+            match self.at {
+                OutputsAt::Places => first.push_at(ids, types, self.places(i)),
+                OutputsAt::Targets => first.push_completion(ids, self.num_targets(i)),
+                _ => first.push(ids, types),
+            }
+        }
+        first
     }
 
     /// Whether there are none.
@@ -102,31 +159,35 @@ impl Sequences {
         self.ids.iter().max().copied()
     }
 
-    /// The tokens of sequence `i`.
+    /// The tokens of example `i`.
     pub fn ids(&self, i: usize) -> &[u32] {
         &self.ids[self.range(i)]
     }
 
-    /// The segments of the tokens of sequence `i`.
+    /// The segments of the tokens of example `i`.
     pub fn type_ids(&self, i: usize) -> &[u32] {
         &self.type_ids[self.range(i)]
     }
 
-    /// Where sequence `i` lies among all tokens.
+    /// Where example `i` lies among all tokens.
     pub fn range(&self, i: usize) -> Range<usize> {
-        self.offsets[i]..self.offsets[i + 1]
+        self.offsets[i * self.parts]..self.offsets[(i + 1) * self.parts]
     }
 
-    /// The sequences `indices` as one batch that asks for the outputs where they are
+    /// The examples `indices` as one batch that asks for the outputs where they are
     /// wanted.
     pub fn batch(&self, indices: &[usize]) -> Batch {
         let mut batch = Sequences::default();
         let (mut outputs, mut output_offsets) = (Vec::new(), vec![0]);
-        for &i in indices {
+        let parts = self.parts;
+        for i in indices.iter().flat_map(|&i| i * parts..(i + 1) * parts) {
+            let range = self.offsets[i]..self.offsets[i + 1];
             let start = batch.ids.len() as u32;
-            batch.push(self.ids(i), self.type_ids(i));
+            batch.push(&self.ids[range.clone()], &self.type_ids[range]);
             let end = batch.ids.len() as u32;
             match self.at {
+                OutputsAt::All => outputs.extend(start..end),
+                OutputsAt::Places => outputs.extend(self.places(i).iter().map(|p| start + p)),
                 OutputsAt::First => outputs.push(start),
                 OutputsAt::Last => outputs.push(end - 1),
                 OutputsAt::Targets => {
@@ -156,12 +217,13 @@ impl Sequences {
         }
     }
 
-    /// Consecutive groups of sequences of about `tokens` tokens each.
+    /// Consecutive groups of examples of about `tokens` tokens each.
     pub fn groups(&self, tokens: usize) -> Vec<Range<usize>> {
         let mut groups = Vec::new();
         let mut start = 0;
         for i in 0..self.len() {
-            if self.offsets[i + 1] - self.offsets[start] >= tokens || i + 1 == self.len() {
+            let taken = self.range(i).end - self.range(start).start;
+            if taken >= tokens || i + 1 == self.len() {
                 groups.push(start..i + 1);
                 start = i + 1;
             }
@@ -212,6 +274,38 @@ mod tests {
         assert_eq!(*batch.ids, [8, 9, 5, 6, 7]);
         assert_eq!(*batch.positions, [0, 1, 0, 1, 2]);
         assert_eq!(*batch.outputs, [0, 2]);
+    }
+
+    #[test]
+    fn several_sequences_make_one_example() {
+        let mut sequences = Sequences::in_parts(OutputsAt::First, 2);
+        for len in [2usize, 3, 1, 4] {
+            sequences.push(&vec![len as u32; len], &vec![0; len]);
+        }
+        assert_eq!(sequences.len(), 2);
+        assert_eq!(sequences.range(1), 5..10);
+        let batch = sequences.batch(&[1]);
+        assert_eq!(*batch.ids, [1, 4, 4, 4, 4]);
+        assert_eq!(*batch.positions, [0, 0, 1, 2, 3]);
+        assert_eq!(*batch.outputs, [0, 1]);
+        assert_eq!(*batch.output_offsets, [0, 1, 2]);
+        assert_eq!(sequences.groups(1), [0..1, 1..2]);
+        assert_eq!(sequences.first(1).len(), 1);
+        assert_eq!(sequences.first(9), sequences);
+    }
+
+    #[test]
+    fn outputs_are_at_every_token_or_at_the_places_named() {
+        let mut all = Sequences::new(OutputsAt::All);
+        all.push(&[5, 6], &[0, 0]);
+        assert_eq!(*all.batch(&[0]).outputs, [0, 1]);
+        let mut words = Sequences::new(OutputsAt::Places);
+        words.push_at(&[1, 2, 3], &[0; 3], &[1]);
+        words.push_at(&[1, 7, 8, 3], &[0; 4], &[1, 2]);
+        let batch = words.batch(&[1, 0]);
+        assert_eq!(*batch.outputs, [1, 2, 5]);
+        assert_eq!(*batch.output_offsets, [0, 2, 3]);
+        assert_eq!(words.first(1).batch(&[0]).outputs.len(), 1);
     }
 
     #[test]

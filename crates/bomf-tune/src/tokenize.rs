@@ -1,9 +1,12 @@
 //! Texts to token ids, with the model's own `tokenizer.json`.
 
+mod windows;
+mod words;
+
 use crate::TuneError;
 use crate::batch::{OutputsAt, Sequences};
 use std::path::{Path, PathBuf};
-use tokenizers::{EncodeInput, PostProcessor, Tokenizer, TruncationParams};
+use tokenizers::{EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationParams};
 
 /// A model's tokenizer, set to a greatest length.
 #[derive(Debug)]
@@ -96,21 +99,7 @@ impl TextTokenizer {
             .map_err(|e| self.error(e.to_string()))?;
         let mut sequences = Sequences::new(self.outputs_at);
         for encoding in &encodings {
-            if encoding.get_ids().is_empty() {
-                return Err(self.error("an example gives no tokens at all".into()));
-            }
-            if self.segments > 1 {
-                let types = encoding.get_type_ids();
-                if let Some(&segment) = types.iter().find(|t| **t as usize >= self.segments) {
-                    let count = self.segments;
-                    return Err(self.error(format!(
-                        "gives segment {segment}, but the model has {count}, counted from 0"
-                    )));
-                }
-                sequences.push(encoding.get_ids(), types);
-            } else {
-                sequences.push(encoding.get_ids(), &vec![0; encoding.len()]);
-            }
+            self.push(&mut sequences, encoding, None)?;
         }
         self.checked(sequences)
     }
@@ -280,6 +269,33 @@ impl TextTokenizer {
         self.ends.first().copied()
     }
 
+    /// Appends one encoding, with outputs at `places` where they are given.
+    fn push(
+        &self,
+        sequences: &mut Sequences,
+        encoding: &Encoding,
+        places: Option<&[u32]>,
+    ) -> Result<(), TuneError> {
+        if encoding.get_ids().is_empty() {
+            return Err(self.error("an example gives no tokens at all".into()));
+        }
+        let mut types = vec![0; encoding.len()];
+        if self.segments > 1 {
+            types.copy_from_slice(encoding.get_type_ids());
+            if let Some(&segment) = types.iter().find(|t| **t as usize >= self.segments) {
+                let count = self.segments;
+                return Err(self.error(format!(
+                    "gives segment {segment}, but the model has {count}, counted from 0"
+                )));
+            }
+        }
+        match places {
+            Some(places) => sequences.push_at(encoding.get_ids(), &types, places),
+            None => sequences.push(encoding.get_ids(), &types),
+        }
+        Ok(())
+    }
+
     /// The sequences, where the model has an embedding for each token.
     fn checked(&self, sequences: Sequences) -> Result<Sequences, TuneError> {
         match sequences.max_id() {
@@ -310,4 +326,13 @@ fn end_tokens(config: &crate::models::Config) -> Vec<u32> {
     ids.iter()
         .filter_map(|id| id.as_u64().and_then(|id| u32::try_from(id).ok()))
         .collect()
+}
+
+/// The nearest place at or before `byte` at which a character begins.
+pub(crate) fn byte_floor(text: &str, byte: usize) -> usize {
+    let mut byte = byte.min(text.len());
+    while !text.is_char_boundary(byte) {
+        byte -= 1;
+    }
+    byte
 }

@@ -164,7 +164,7 @@ fn a_written_folder_reads_back_bit_for_bit() {
                 let names = (0..outputs).map(|i| format!("class {i}")).collect();
                 Some(LabelNames::Classes(names))
             }
-            Head::MaskedLm | Head::CausalLm => None,
+            _ => None,
         };
         let write = |overwrite| {
             let (network, params) = (&model.network, &model.params);

@@ -197,7 +197,7 @@ fn a_diverged_model_is_an_error_and_not_a_score() {
 #[test]
 fn names_lead_back_to_their_metrics() {
     for metric in Metric::ALL {
-        assert_eq!(Metric::from_name(metric.name()), Ok(metric));
+        assert_eq!(Metric::named(metric.name(), metric.task()), Ok(metric));
         assert_eq!(metric.to_string(), metric.name());
     }
     assert_eq!(Metric::from_name("MCC"), Ok(Metric::Matthews));
@@ -333,6 +333,11 @@ fn one_resample(metric: Metric, values: &[f32], labels: &Labels, seed: u64) -> f
         Labels::Class(_) => logits(values, values.len() / labels.len()),
         Labels::Value(_) => Predictions::Values(values),
         Labels::Tokens(_) => Predictions::Tokens(values),
+        Labels::Answers(_) => Predictions::Answers(values),
+        Labels::Tags(tags) => Predictions::Tags {
+            values,
+            tags: tags.names.len(),
+        },
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let interval = bootstrap(metric, &predictions, labels, &options, &mut rng);

@@ -4,6 +4,7 @@ use super::DataOptions;
 use super::error::{DataError, Result, list};
 use super::labels::Task;
 use super::table::Table;
+use super::task_columns;
 
 /// Names of pairs of columns, the likelier first.
 const PAIRS: [(&str, &str); 14] = [
@@ -79,12 +80,25 @@ const LABELS: [&str; 15] = [
 /// The columns that are used, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
-    /// The text, or the first of two.
+    /// The text, or the first of two; the question; the words.
     pub text: String,
-    /// The second text, for tasks on pairs.
+    /// The second text, for tasks on pairs; the text with the answer.
     pub text_pair: Option<String>,
-    /// The label; empty for a causal language model, which has none.
+    /// The label, answers, tags; empty for a causal language model, which has none.
     pub label: String,
+    /// The list of choices, or the columns with one each; empty for other tasks.
+    pub choices: Vec<String>,
+}
+
+/// Where the columns stand in a table.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub text: usize,
+    pub text_pair: Option<usize>,
+    pub label: Option<usize>,
+    pub choices: Vec<usize>,
+    /// Of the questions' names.
+    pub id: Option<usize>,
 }
 
 impl Columns {
@@ -94,6 +108,9 @@ impl Columns {
         options: &DataOptions,
         notes: &mut Vec<String>,
     ) -> Result<Self> {
+        if let Some(columns) = task_columns::choose(table, options, notes)? {
+            return Ok(columns);
+        }
         let given = [&options.text, &options.text_pair, &options.label];
         for name in given.into_iter().flatten() {
             index_of(table, name)?;
@@ -136,28 +153,27 @@ impl Columns {
             text,
             text_pair,
             label,
+            choices: Vec::new(),
         })
     }
 
-    /// Where the columns stand in a table: text, pair, label.
-    pub(super) fn indices(&self, table: &Table) -> Result<(usize, Option<usize>, Option<usize>)> {
-        let pair = self
-            .text_pair
-            .as_deref()
-            .map(|name| index_of(table, name))
-            .transpose()?;
-        Ok((
-            index_of(table, &self.text)?,
-            pair,
-            match self.label.as_str() {
+    /// Where the columns stand in a table.
+    pub(super) fn places(&self, table: &Table) -> Result<Places> {
+        let place = |name: &String| index_of(table, name);
+        Ok(Places {
+            text: place(&self.text)?,
+            text_pair: self.text_pair.as_ref().map(place).transpose()?,
+            label: match self.label.as_str() {
                 "" => None,
-                label => Some(index_of(table, label)?),
+                _ => Some(place(&self.label)?),
             },
-        ))
+            choices: self.choices.iter().map(place).collect::<Result<_>>()?,
+            id: find(table, "id").and_then(|name| table.columns.get_index_of(name)),
+        })
     }
 }
 
-fn index_of(table: &Table, name: &str) -> Result<usize> {
+pub(super) fn index_of(table: &Table, name: &str) -> Result<usize> {
     table
         .columns
         .get_index_of(name)
@@ -169,7 +185,7 @@ fn index_of(table: &Table, name: &str) -> Result<usize> {
 }
 
 /// The column of this name, upper and lower case alike.
-fn find<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
+pub(super) fn find<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
     table
         .columns
         .iter()
@@ -177,7 +193,7 @@ fn find<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
         .map(String::as_str)
 }
 
-fn cannot_guess(table: &Table, role: &'static str) -> DataError {
+pub(super) fn cannot_guess(table: &Table, role: &'static str) -> DataError {
     DataError::CannotGuess {
         file: table.file.clone(),
         role,

@@ -149,7 +149,7 @@ pub enum DataError {
     CannotGuess {
         /// The file.
         file: PathBuf,
-        /// "text" or "label".
+        /// "text", "label" or what else the task needs.
         role: &'static str,
         /// The columns there are.
         found: Vec<String>,
@@ -175,6 +175,66 @@ pub enum DataError {
         column: String,
         /// What it is instead.
         found: &'static str,
+    },
+    /// A value that is not what the task needs there.
+    #[error("{}:{line}: column `{column}` should be {wanted}, but is {found}", file.display())]
+    Unlike {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column.
+        column: String,
+        /// What it should be.
+        wanted: &'static str,
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// None of a question's answers stands in its text.
+    #[error("{}:{line}: the answer `{answer}` does not stand in the text", file.display())]
+    AnswerNotInText {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The first answer.
+        answer: String,
+    },
+    /// A right choice that is not among the choices.
+    #[error("{}:{line}: `{label}` is none of the {choices} choices", file.display())]
+    NoSuchChoice {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What stands there.
+        label: String,
+        /// How many choices there are.
+        choices: usize,
+    },
+    /// An example with fewer or more choices than the first.
+    #[error("`{}`: example {example} has {found} choices, not {expected}", file.display())]
+    UnevenChoices {
+        /// The file.
+        file: PathBuf,
+        /// The example's number, from 1.
+        example: usize,
+        /// How many it has.
+        found: usize,
+        /// How many the first example has, at least 2.
+        expected: usize,
+    },
+    /// Not as many tags as words.
+    #[error("{}:{line}: {words} words, but {tags} tags", file.display())]
+    UnevenTags {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The number of words.
+        words: usize,
+        /// The number of tags.
+        tags: usize,
     },
     /// A label that is neither a string nor a number nor a boolean.
     #[error("{}:{line}: column `{column}` should be a label, but is {found}", file.display())]
@@ -303,6 +363,20 @@ impl DataError {
             }
             E::MissingValue { .. } => "fill it in or remove the line".into(),
             E::NotText { .. } => "name another text column, or make it a string".into(),
+            E::AnswerNotInText { .. } => {
+                "an answer must be a part of its text, letter by letter; one that cannot be found \
+                 there is learnt by a generating model (task causal_lm)"
+                    .into()
+            }
+            E::NoSuchChoice { .. } => {
+                "name the right choice by its number (from 0), its letter (A is the first) or its \
+                 text"
+                    .into()
+            }
+            E::UnevenChoices { .. } => {
+                "every example must have as many choices as the first".into()
+            }
+            E::UnevenTags { .. } => "each word has one tag".into(),
             E::NotANumber { .. } => "for classes, say so: task classification".into(),
             E::UnknownLabel { label, .. } if label == "-1" => {
                 "-1 marks splits without labels: remove the file to have one carved off train"

@@ -27,14 +27,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Table> {
             if cells.len() <= column {
                 cells.resize(column + 1, Cell::Missing);
             }
-            cells[column] = match value {
-                Value::Null => Cell::Missing,
-                Value::Bool(b) => Cell::Bool(b),
-                Value::Number(n) => Cell::Number(n.to_string()),
-                Value::String(s) => Cell::Text(s),
-                Value::Array(_) => Cell::Other("an array"),
-                Value::Object(_) => Cell::Other("an object"),
-            };
+            cells[column] = Cell::of(value);
         }
         rows.push(Row { line, cells });
     }

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
+use super::answers::Answers;
 use super::error::{DataError, Result};
 use super::table::Cell;
+use super::words::Tags;
 
 /// More distinct values than this, all written with a decimal point, are a scale and not classes.
 const MAX_FLOAT_CLASSES: usize = 20;
@@ -21,17 +23,28 @@ pub enum Task {
     Regression,
     /// The next token: text that continues a prompt, or text by itself.
     CausalLm,
+    /// Where in a text the answer to a question stands, if it does.
+    QuestionAnswering,
+    /// Which of an example's choices is right.
+    MultipleChoice,
+    /// A tag for each word.
+    TokenClassification,
 }
 
 /// The labels of a split.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Labels {
-    /// Class numbers, indices into [`Dataset::label_names`](super::Dataset::label_names).
+    /// Class numbers, indices into [`Dataset::label_names`](super::Dataset::label_names), or into
+    /// an example's choices.
     Class(Vec<u32>),
     /// Numbers, all finite.
     Value(Vec<f32>),
     /// How many tokens of each example are to be predicted; all 0 before it is tokenised.
     Tokens(Vec<u32>),
+    /// The answers to each question, with their windows once it is tokenised.
+    Answers(Answers),
+    /// The tags of each example's words.
+    Tags(Tags),
 }
 
 impl Labels {
@@ -41,6 +54,8 @@ impl Labels {
             Labels::Class(ids) => ids.len(),
             Labels::Value(values) => values.len(),
             Labels::Tokens(counts) => counts.len(),
+            Labels::Answers(answers) => answers.questions().len(),
+            Labels::Tags(tags) => tags.counts.len(),
         }
     }
 
@@ -53,15 +68,15 @@ impl Labels {
     pub fn classes(&self) -> Option<&[u32]> {
         match self {
             Labels::Class(ids) => Some(ids),
-            Labels::Value(_) | Labels::Tokens(_) => None,
+            _ => None,
         }
     }
 
     /// The numbers, if these are numbers.
     pub fn values(&self) -> Option<&[f32]> {
         match self {
-            Labels::Class(_) | Labels::Tokens(_) => None,
             Labels::Value(values) => Some(values),
+            _ => None,
         }
     }
 
@@ -74,6 +89,8 @@ impl Labels {
             Labels::Class(ids) => Labels::Class(places.iter().map(|&i| ids[i]).collect()),
             Labels::Value(values) => Labels::Value(places.iter().map(|&i| values[i]).collect()),
             Labels::Tokens(counts) => Labels::Tokens(places.iter().map(|&i| counts[i]).collect()),
+            Labels::Answers(answers) => Labels::Answers(answers.select(places)),
+            Labels::Tags(tags) => Labels::Tags(tags.select(places)),
         }
     }
 }
@@ -92,11 +109,12 @@ pub(super) struct RawLabel {
 
 impl RawLabel {
     pub(super) fn from_cell(file: &Path, line: usize, column: &str, cell: Cell) -> Result<Self> {
+        let found = cell.kind();
         let (text, is_json_number) = match cell {
             Cell::Text(text) if !text.trim().is_empty() => (text.trim().to_owned(), false),
             Cell::Number(text) => (text, true),
             Cell::Bool(b) => (b.to_string(), false),
-            Cell::Other(found) => {
+            Cell::Other(_) | Cell::Json(_) => {
                 return Err(DataError::NotALabel {
                     file: file.to_path_buf(),
                     line,

@@ -7,51 +7,60 @@
 //! guessed, and what is guessed is told: see [`Dataset::notes`]. Anything wrong is one
 //! [`DataError`] with file and line, or row.
 //!
+//! Questions on a text ([`Task::QuestionAnswering`]), rows with several choices
+//! ([`Task::MultipleChoice`]) and tagged words ([`Task::TokenClassification`]) have their own
+//! columns, lists among them; the first may also be SQuAD's own JSON
+//! (`train-v2.0.json`), the last CoNLL's lines (`.conll`).
+//!
 //! Text is UTF-8, with or without a byte order mark; lines end with LF or CRLF; blank lines are
 //! skipped.
 
+mod answers;
 mod carve;
+mod choices;
+mod choose;
 mod columns;
+mod conll;
 mod csv_file;
 mod error;
 mod json_lines;
 mod labels;
+mod oddities;
 mod parquet_file;
 mod parquet_page;
+mod raw;
 mod source;
+mod squad;
 mod table;
+mod task_columns;
+mod words;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-
+pub use answers::{AnswerRules, Answers, Question, Window};
 pub use columns::Columns;
 pub use error::{DataError, Result};
 pub use labels::{Labels, Task, positive_class};
+pub use words::{Tags, label_of_name};
 
-use labels::RawLabel;
-use source::{Source, find_split};
-use table::{Cell, Table};
+use source::find_split;
 
 /// The part of the train split that becomes the test split where there is none.
 pub const DEFAULT_TEST_FRACTION: f64 = 0.15;
 /// The part of the train split that becomes the validation split where there is none.
 pub const DEFAULT_VALIDATION_FRACTION: f64 = 0.10;
 
-/// With fewer examples than this, many classes with one example each are taken as they are.
-const MIN_EXAMPLES_TO_JUDGE: usize = 50;
-
 /// One input: a text, or a pair of them; for a causal language model a text, or a prompt
-/// and its completion.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// and its completion; a question and the text with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Example {
     /// The text, or the first of two.
     pub text: String,
     /// The second text.
     pub text_pair: Option<String>,
+    /// The choices of multiple choice, or the words of token classification (of which `text`
+    /// then is the whole); empty for other tasks.
+    pub parts: Vec<String>,
 }
 
 /// One part of a data set.
@@ -100,7 +109,10 @@ pub struct DataOptions {
     pub text_pair: Option<String>,
     /// The column of the label; guessed if `None`.
     pub label: Option<String>,
-    /// The task; guessed from the labels if `None`.
+    /// The column that lists the choices of multiple choice, or the columns with one each;
+    /// guessed if empty.
+    pub choices: Vec<String>,
+    /// The task; guessed from the labels if `None`: classification or regression.
     pub task: Option<Task>,
     /// The names of the classes in the order of their numbers; if `None`, those that a Parquet file
     /// declares, else those of the train split, by value if all are whole numbers and by name
@@ -122,6 +134,7 @@ impl Default for DataOptions {
             text: None,
             text_pair: None,
             label: None,
+            choices: Vec::new(),
             task: None,
             label_names: None,
             allow_no_train: false,
@@ -141,7 +154,8 @@ pub struct Dataset {
     pub task: Task,
     /// The columns that were used.
     pub columns: Columns,
-    /// The names of the classes, in the order of their numbers; empty for regression.
+    /// The names of the classes, or of the tags, in the order of their numbers; empty for other
+    /// tasks.
     pub label_names: Vec<String>,
     /// What the models learn from.
     pub train: Split,
@@ -154,43 +168,37 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The number of classes; 0 for regression.
+    /// The number of classes; 0 for tasks without.
     pub fn num_classes(&self) -> usize {
         self.label_names.len()
     }
 
-    /// The number of outputs that a model's head needs: a logit a class, or one value.
+    /// The number of outputs that a row has: a logit a class or a choice, one value, two of a
+    /// token.
     pub fn num_outputs(&self) -> usize {
         match self.task {
-            Task::Classification => self.num_classes(),
+            Task::Classification | Task::TokenClassification => self.num_classes(),
+            Task::MultipleChoice => self.num_choices(),
+            // How likely an answer begins there, and ends there.
+            Task::QuestionAnswering => 2,
             Task::Regression => 1,
             // The logarithm of a token's probability, and its lead.
             Task::CausalLm => 2,
         }
     }
 
+    /// The number of choices of every example; 0 for tasks without.
+    pub fn num_choices(&self) -> usize {
+        let first = self.splits().into_iter().find_map(|s| s.texts.first());
+        match self.task {
+            Task::MultipleChoice => first.map_or(0, |example| example.parts.len()),
+            _ => 0,
+        }
+    }
+
     /// The three splits: train, validation, test.
     pub fn splits(&self) -> [&Split; 3] {
         [&self.train, &self.validation, &self.test]
-    }
-}
-
-/// A split whose labels are not numbered yet.
-struct RawSplit {
-    name: &'static str,
-    /// The files, and where the examples of each end; at least one.
-    files: Vec<(PathBuf, usize)>,
-    texts: Vec<Example>,
-    labels: Vec<RawLabel>,
-    /// The names of the classes that the file itself declares for the label column.
-    class_names: Option<Vec<String>>,
-}
-
-impl RawSplit {
-    fn file(&self) -> PathBuf {
-        self.files
-            .first()
-            .map_or_else(PathBuf::new, |(file, _)| file.clone())
     }
 }
 
@@ -223,7 +231,7 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
         let Some(source) = source else {
             continue;
         };
-        raw.push(read_split(
+        raw.push(raw::read_split(
             name,
             &source,
             &mut columns,
@@ -250,13 +258,17 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
         label_names: options.label_names.as_ref().or(declared).cloned(),
         ..options.clone()
     };
-    let task = choose_task(first, options, &mut notes);
+    let task = choose::task(first, options, &mut notes);
     let label_names = match task {
-        Task::Classification => choose_label_names(first, &columns, options, &mut notes)?,
-        Task::Regression | Task::CausalLm => Vec::new(),
+        Task::Classification | Task::TokenClassification => {
+            choose::label_names(first, &columns, options, &mut notes)?
+        }
+        _ => Vec::new(),
     };
-    let mut splits = number_labels(raw, task, &label_names)?;
-    carve_missing(&mut splits, options, &mut notes)?;
+    choices::check_even(&raw)?;
+    answers::note_moved(&raw, &mut notes);
+    let mut splits = raw::number_labels(raw, task, &label_names)?;
+    carve::carve_missing(&mut splits, options, &mut notes)?;
 
     let mut take = |name: &'static str| splits.shift_remove(name);
     let (Some(validation), Some(test)) = (take("validation"), take("test")) else {
@@ -268,7 +280,7 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
         texts: Vec::new(),
         labels: validation.labels.select(&[]),
     });
-    note_oddities(&train, &validation, &test, &mut notes);
+    oddities::note(&train, &validation, &test, &mut notes);
     Ok(Dataset {
         dir: dir.to_path_buf(),
         task,
@@ -290,262 +302,5 @@ fn check_fractions(options: &DataOptions) -> Result<()> {
             validation: v,
             test: t,
         })
-    }
-}
-
-/// Reads the files of a split; the first of all files decides on the columns.
-fn read_split(
-    name: &'static str,
-    source: &Source,
-    columns: &mut Option<Columns>,
-    options: &DataOptions,
-    notes: &mut Vec<String>,
-) -> Result<RawSplit> {
-    let mut split = RawSplit {
-        name,
-        files: Vec::new(),
-        texts: Vec::new(),
-        labels: Vec::new(),
-        class_names: None,
-    };
-    for file in &source.files {
-        let table = Table::read(file, source.format)?;
-        if table.rows.is_empty() && source.files.len() == 1 {
-            return Err(DataError::EmptyFile { file: file.clone() });
-        }
-        let columns = match columns {
-            Some(columns) => columns,
-            None => columns.insert(Columns::choose(&table, options, notes)?),
-        };
-        append(&mut split, table, columns)?;
-    }
-    if split.texts.is_empty() {
-        return Err(DataError::EmptyFile { file: split.file() });
-    }
-    Ok(split)
-}
-
-fn append(split: &mut RawSplit, mut table: Table, columns: &Columns) -> Result<()> {
-    let (text, text_pair, label) = columns.indices(&table)?;
-    let file = table.file;
-    for row in &mut table.rows {
-        let line = row.line;
-        // The label first, as one column may be used twice.
-        let cell = label.and_then(|label| row.cells.get(label)).cloned();
-        let cell = cell.unwrap_or(Cell::Missing);
-        let label = match label {
-            Some(_) => RawLabel::from_cell(&file, line, &columns.label, cell)?,
-            None => RawLabel::none(line),
-        };
-        split.labels.push(label);
-        let text_pair = match (text_pair, &columns.text_pair) {
-            (Some(i), Some(name)) => Some(text_of(&file, line, name, row.take(i))?),
-            _ => None,
-        };
-        let text = text_of(&file, line, &columns.text, row.take(text))?;
-        split.texts.push(Example { text, text_pair });
-    }
-    if split.class_names.is_none() {
-        split.class_names = table.class_names.swap_remove(&columns.label);
-    }
-    split.files.push((file, split.texts.len()));
-    Ok(())
-}
-
-fn text_of(file: &Path, line: usize, column: &str, cell: Cell) -> Result<String> {
-    match cell {
-        Cell::Text(text) => Ok(text),
-        Cell::Missing => Err(DataError::MissingValue {
-            file: file.to_path_buf(),
-            line,
-            column: column.to_owned(),
-        }),
-        other => Err(DataError::NotText {
-            file: file.to_path_buf(),
-            line,
-            column: column.to_owned(),
-            found: other.kind(),
-        }),
-    }
-}
-
-fn choose_task(first: &RawSplit, options: &DataOptions, notes: &mut Vec<String>) -> Task {
-    // Names of classes say that there are classes.
-    match (options.task, &options.label_names) {
-        (Some(task), _) => task,
-        (None, Some(_)) => Task::Classification,
-        (None, None) => {
-            let (task, reason) = labels::guess_task(&first.labels);
-            let name = match task {
-                Task::Classification => "classification",
-                Task::Regression => "regression",
-                Task::CausalLm => "causal_lm",
-            };
-            notes.push(format!("task guessed: {name} ({reason})"));
-            task
-        }
-    }
-}
-
-fn choose_label_names(
-    first: &RawSplit,
-    columns: &Columns,
-    options: &DataOptions,
-    notes: &mut Vec<String>,
-) -> Result<Vec<String>> {
-    let names = match &options.label_names {
-        Some(names) => {
-            let mut seen = HashSet::new();
-            if let Some(twice) = names.iter().find(|n| !seen.insert(*n)) {
-                return Err(DataError::DuplicateLabelName {
-                    label: twice.clone(),
-                });
-            }
-            let used: HashSet<_> = first.labels.iter().map(|l| &l.text).collect();
-            let unused: Vec<_> = names
-                .iter()
-                .filter(|n| !used.contains(n))
-                .cloned()
-                .collect();
-            if !unused.is_empty() {
-                notes.push(format!(
-                    "labels without an example in the {} split: {}",
-                    first.name,
-                    error::list(&unused)
-                ));
-            }
-            names.clone()
-        }
-        None => {
-            let names = labels::order_names(&first.labels);
-            let examples = first.labels.len();
-            if examples >= MIN_EXAMPLES_TO_JUDGE && names.len() * 2 > examples {
-                return Err(DataError::TooManyClasses {
-                    file: first.file(),
-                    column: columns.label.clone(),
-                    distinct: names.len(),
-                    examples,
-                });
-            }
-            notes.push(format!("labels in order: {}", error::list(&names)));
-            names
-        }
-    };
-    if let [] | [_] = &names[..] {
-        return Err(DataError::OneClass {
-            file: first.file(),
-            label: names.first().cloned().unwrap_or_default(),
-        });
-    }
-    Ok(names)
-}
-
-fn number_labels(
-    raw: Vec<RawSplit>,
-    task: Task,
-    label_names: &[String],
-) -> Result<IndexMap<&'static str, Split>> {
-    let ids: IndexMap<String, u32> = label_names.iter().cloned().zip(0..).collect();
-    let mut splits = IndexMap::new();
-    for split in raw {
-        let mut labels = match task {
-            Task::Classification => Labels::Class(Vec::new()),
-            Task::Regression => Labels::Value(Vec::new()),
-            Task::CausalLm => Labels::Tokens(Vec::new()),
-        };
-        let mut start = 0;
-        for (file, end) in &split.files {
-            for label in &split.labels[start..*end] {
-                match &mut labels {
-                    Labels::Class(all) => all.push(label.class(file, &ids)?),
-                    Labels::Value(all) => all.push(label.value(file)?),
-                    Labels::Tokens(all) => all.push(0),
-                }
-            }
-            start = *end;
-        }
-        let split = Split {
-            name: split.name,
-            file: split.file(),
-            texts: split.texts,
-            labels,
-        };
-        splits.insert(split.name, split);
-    }
-    Ok(splits)
-}
-
-/// Carves the test split and then the validation split off, where they are missing.
-///
-/// Both fractions are of what the donor had at first. The donor is the train split; without one,
-/// the validation split gives the test split.
-fn carve_missing(
-    splits: &mut IndexMap<&'static str, Split>,
-    options: &DataOptions,
-    notes: &mut Vec<String>,
-) -> Result<()> {
-    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-    let donor = if splits.contains_key("train") {
-        "train"
-    } else {
-        "validation"
-    };
-    let n = splits.get(donor).map_or(0, Split::len);
-    let wanted = [
-        ("test", options.test_fraction),
-        ("validation", options.validation_fraction),
-    ];
-    for (name, fraction) in wanted {
-        if splits.contains_key(name) {
-            continue;
-        }
-        let Some(source) = splits.get(donor) else {
-            continue;
-        };
-        let target = (n as f64 * fraction).round() as usize;
-        let (chosen, rest) = carve::carve(&source.texts, &source.labels, target, &mut rng);
-        if chosen.is_empty() || rest.is_empty() {
-            return Err(DataError::TooFewExamples {
-                file: source.file.clone(),
-                examples: n,
-                split: name,
-            });
-        }
-        notes.push(format!(
-            "no {name} file: {} of the {n} {donor} examples carved off (seed {})",
-            chosen.len(),
-            options.seed
-        ));
-        let (carved, kept) = (source.select(name, &chosen), source.select(donor, &rest));
-        splits.insert(name, carved);
-        splits.insert(donor, kept);
-    }
-    Ok(())
-}
-
-/// Says what a careful reader of the data would stumble over.
-fn note_oddities(train: &Split, validation: &Split, test: &Split, notes: &mut Vec<String>) {
-    for (a, b) in [(train, validation), (train, test), (validation, test)] {
-        let seen: HashSet<&Example> = a.texts.iter().collect();
-        let shared = b.texts.iter().filter(|e| seen.contains(e)).count();
-        if shared > 0 {
-            notes.push(format!(
-                "{shared} of the {} {} examples are also in the {} split, word for word",
-                b.len(),
-                b.name,
-                a.name
-            ));
-        }
-    }
-    for split in [train, validation, test] {
-        let empty = split.texts.iter().filter(|e| e.text.trim().is_empty());
-        let count = empty.count();
-        if count > 0 {
-            notes.push(format!(
-                "{count} of the {} {} examples have an empty text",
-                split.len(),
-                split.name
-            ));
-        }
     }
 }

@@ -136,7 +136,12 @@ struct Shard {
 /// Whether a file belongs to the split, and as which part: `train.jsonl` is the train split, and
 /// `train-00000-of-00001.parquet` a shard of it, as is one with a hash after that.
 fn place(file_name: &str, split: &str) -> Option<Option<Shard>> {
-    let (stem, extensions) = file_name.split_once('.')?;
+    // SQuAD's own files bear a version, as in `train-v2.0.json`.
+    let squads = |version| file_name.strip_suffix(version);
+    let (stem, extensions) = match ["-v1.1.json", "-v2.0.json"].into_iter().find_map(squads) {
+        Some(stem) => (stem, "json"),
+        None => file_name.split_once('.')?,
+    };
     let is_named = |stem: &str| stems(split).contains(&stem.to_ascii_lowercase().as_str());
     if is_named(stem) {
         return Some(None);

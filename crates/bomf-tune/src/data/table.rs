@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::{IndexMap, IndexSet};
+use serde_json::Value;
 
 use super::error::{DataError, Result};
-use super::{csv_file, json_lines, parquet_file};
+use super::{conll, csv_file, json_lines, parquet_file, squad};
 
 /// One value of one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,11 +17,23 @@ pub(super) enum Cell {
     /// A JSON number, as it is written there.
     Number(String),
     Bool(bool),
-    /// An array, an object or another thing that is never a text nor a label: what it is.
+    /// An array or an object.
+    Json(Value),
+    /// Another thing that is never a text nor a label: what it is.
     Other(&'static str),
 }
 
 impl Cell {
+    pub(super) fn of(value: Value) -> Self {
+        match value {
+            Value::Null => Cell::Missing,
+            Value::Bool(b) => Cell::Bool(b),
+            Value::Number(n) => Cell::Number(n.to_string()),
+            Value::String(s) => Cell::Text(s),
+            list @ (Value::Array(_) | Value::Object(_)) => Cell::Json(list),
+        }
+    }
+
     /// What it is, for a message.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -28,6 +41,8 @@ impl Cell {
             Cell::Text(_) => "a string",
             Cell::Number(_) => "a number",
             Cell::Bool(_) => "a boolean",
+            Cell::Json(Value::Array(_)) => "an array",
+            Cell::Json(_) => "an object",
             Cell::Other(kind) => kind,
         }
     }
@@ -67,6 +82,7 @@ pub(super) enum Format {
     Csv,
     Tsv,
     Parquet,
+    Conll,
 }
 
 impl Format {
@@ -77,6 +93,7 @@ impl Format {
             "csv" => Some(Self::Csv),
             "tsv" => Some(Self::Tsv),
             "parquet" => Some(Self::Parquet),
+            "conll" | "iob" | "iob2" | "bio" => Some(Self::Conll),
             _ => None,
         }
     }
@@ -96,7 +113,8 @@ impl Table {
         match format {
             Format::Csv => csv_file::parse_csv(file, text),
             Format::Tsv => csv_file::parse_tsv(file, text),
-            _ => json_lines::parse(file, text),
+            Format::Conll => conll::parse(file, text),
+            _ => squad::parse(file, text).unwrap_or_else(|| json_lines::parse(file, text)),
         }
     }
 

@@ -40,6 +40,30 @@ pub fn forward_backward(logits: &mut [f32], labels: &[u32], scale: f32) -> f64 {
     losses.iter().sum()
 }
 
+/// Sum over sequences of half the cross-entropies of where a span begins and where it ends,
+/// softmax over the tokens of the sequence; `logits` becomes the gradient times `scale`.
+///
+/// Shapes: `logits` `[tokens, 2]`, `offsets` `[sequences + 1]`, `targets` `[sequences]`,
+/// each a first and a last token of its sequence.
+///
+/// # Panics
+/// If a target lies outside its sequence.
+pub fn spans(logits: &mut [f32], offsets: &[usize], targets: &[[u32; 2]], scale: f32) -> f64 {
+    let mut column = Vec::new();
+    let mut sum = 0.0;
+    for (range, target) in offsets.windows(2).zip(targets) {
+        let tokens = &mut logits[2 * range[0]..2 * range[1]];
+        for (side, &target) in target.iter().enumerate() {
+            column.clear();
+            column.extend(tokens.iter().skip(side).step_by(2));
+            sum += 0.5 * row(&mut column, target as usize, 0.5 * scale);
+            let places = tokens.iter_mut().skip(side).step_by(2);
+            places.zip(&column).for_each(|(place, &d)| *place = d);
+        }
+    }
+    sum
+}
+
 /// The logarithm of the label's probability, and its logit's lead over the best of the
 /// others: above 0 where it is the prediction. Of one row.
 #[multiversion::multiversion(targets(

@@ -152,7 +152,9 @@ impl Network {
             "task_type": match self.head() {
                 Head::Classifier { .. } => Some("SEQ_CLS"),
                 Head::CausalLm => Some("CAUSAL_LM"),
-                Head::MaskedLm => None,
+                Head::QuestionAnswering => Some("QUESTION_ANS"),
+                Head::TokenClassifier { .. } => Some("TOKEN_CLS"),
+                Head::MaskedLm | Head::MultipleChoice => None,
             },
             "inference_mode": true,
             "r": options.r,

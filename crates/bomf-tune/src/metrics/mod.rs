@@ -2,14 +2,17 @@
 //!
 //! Every metric is computed from all examples at once, never averaged over batches, in `f64`, and
 //! agrees with scikit-learn's (`zero_division=0`) or SciPy's, except where those give NaN:
-//! a correlation with a constant is 0 here. Those of a language model are over its tokens.
+//! a correlation with a constant is 0 here. Those of a language model are over its tokens, those
+//! of answers SQuAD's, those of tags seqeval's.
 //!
 //! A metric sees the examples through *counts*, how often each of them occurs: all ones for the
 //! metric itself, a draw with replacement for the bootstrap. See [`bootstrap`].
 
+mod answers;
 mod classification;
 mod correlation;
 mod loss;
+mod tags;
 mod tokens;
 
 pub mod bootstrap;
@@ -20,12 +23,16 @@ use std::str::FromStr;
 
 use crate::data::{Labels, Task};
 
+pub use answers::{Judged, answer_log_probabilities, answer_losses, judge};
 pub use loss::{cross_entropy, cross_entropy_per_example, mean_squared_error, squared_errors};
+pub use tags::{TagCounts, likeliest, tag_counts, tag_losses};
 pub use text::TextMetric;
 pub use tokens::token_losses;
 
+use answers::AnswerScores;
 use classification::Confusion;
 use correlation::Paired;
+use tags::TagScores;
 use tokens::Tokens;
 
 /// What a model says about each example of a split.
@@ -51,16 +58,28 @@ pub enum Predictions<'a> {
         /// The number of columns.
         width: usize,
     },
+    /// Question answering: how likely an answer begins and ends at each token of each window,
+    /// `[tokens, 2]`, row-major.
+    Answers(&'a [f32]),
+    /// Token classification: logits `[words, tags]`, row-major.
+    Tags {
+        /// The values, row after row.
+        values: &'a [f32],
+        /// The number of columns.
+        tags: usize,
+    },
 }
 
 impl Predictions<'_> {
-    /// The number of examples (of whole rows, for logits; of tokens, for a language model).
+    /// The number of examples (of whole rows, for logits; of tokens, for a language model and
+    /// answers; of words, for tags).
     pub fn len(&self) -> usize {
         match self {
             Predictions::Logits { values, classes } => values.len() / (*classes).max(1),
             Predictions::Values(values) => values.len(),
-            Predictions::Tokens(values) => values.len() / 2,
             Predictions::Texts { values, width } => values.len() / (*width).max(1),
+            Predictions::Tokens(values) | Predictions::Answers(values) => values.len() / 2,
+            Predictions::Tags { values, tags } => values.len() / (*tags).max(1),
         }
     }
 
@@ -108,11 +127,24 @@ pub enum Metric {
     TokenAccuracy,
     /// One of what a language model writes, against the references.
     Text(TextMetric),
+    /// Share of the questions with a right answer, by SQuAD's comparison.
+    AnswerExactMatch,
+    /// Mean over the questions of the F1 of the answer's words, by SQuAD's comparison.
+    AnswerF1,
+    /// `2 tp / (2 tp + fp + fn)` of the entities.
+    EntityF1,
+    /// Share of the entities found that are right.
+    EntityPrecision,
+    /// Share of the entities there that are found.
+    EntityRecall,
+    /// Share of the words with the right tag.
+    TagAccuracy,
 }
 
 impl Metric {
-    /// All metrics, F1 with class 1 as the positive one.
-    pub const ALL: [Metric; 17] = [
+    /// All metrics, F1 with class 1 as the positive one. Some share a name, for tasks of their
+    /// own.
+    pub const ALL: [Metric; 23] = [
         Metric::Accuracy,
         Metric::F1 { positive: 1 },
         Metric::F1Macro,
@@ -122,7 +154,7 @@ impl Metric {
         Metric::Mse,
         Metric::Perplexity,
         Metric::TokenAccuracy,
-        Metric::Text(TextMetric::ExactMatch),
+        Metric::Text(TextMetric::AnswerExactMatch),
         Metric::Text(TextMetric::Rouge1),
         Metric::Text(TextMetric::Rouge2),
         Metric::Text(TextMetric::RougeL),
@@ -130,6 +162,12 @@ impl Metric {
         Metric::Text(TextMetric::Chrf),
         Metric::Text(TextMetric::ChrfPlusPlus),
         Metric::Text(TextMetric::Meteor),
+        Metric::AnswerExactMatch,
+        Metric::AnswerF1,
+        Metric::EntityF1,
+        Metric::EntityPrecision,
+        Metric::EntityRecall,
+        Metric::TagAccuracy,
     ];
 
     /// The name in recipes and reports.
@@ -145,11 +183,30 @@ impl Metric {
             Metric::Perplexity => "perplexity",
             Metric::TokenAccuracy => "token_accuracy",
             Metric::Text(metric) => metric.name(),
+            Metric::AnswerExactMatch => "exact_match",
+            Metric::AnswerF1 | Metric::EntityF1 => "f1",
+            Metric::EntityPrecision => "precision",
+            Metric::EntityRecall => "recall",
+            Metric::TagAccuracy => "accuracy",
         }
     }
 
-    /// The metric of this name; F1 has class 1 as the positive one. Case is ignored, and the
-    /// names that scikit-learn and `evaluate` use are known as well.
+    /// The metric of this name that `task` has: F1 and accuracy are one thing for classes, and
+    /// another for answers and tags.
+    ///
+    /// # Errors
+    /// [`MetricError::Unknown`] where no metric of any task has this name.
+    pub fn named(name: &str, task: Task) -> Result<Self> {
+        let first = Self::from_name(name)?;
+        let own = Self::ALL
+            .into_iter()
+            .find(|metric| metric.task() == task && metric.name() == first.name());
+        Ok(own.unwrap_or(first))
+    }
+
+    /// The metric of this name, that of classes where several have it; F1 has class 1 as the
+    /// positive one. Case is ignored, and the names that scikit-learn and `evaluate` use are
+    /// known as well.
     ///
     /// # Errors
     /// [`MetricError::Unknown`].
@@ -166,7 +223,9 @@ impl Metric {
             "mse" | "mean_squared_error" => Ok(Metric::Mse),
             "perplexity" | "ppl" => Ok(Metric::Perplexity),
             "token_accuracy" | "mean_token_accuracy" => Ok(Metric::TokenAccuracy),
-            "em" => Ok(Metric::Text(TextMetric::ExactMatch)),
+            "precision" => Ok(Metric::EntityPrecision),
+            "recall" => Ok(Metric::EntityRecall),
+            "em" => Ok(Metric::Text(TextMetric::AnswerExactMatch)),
             "rougel" => Ok(Metric::Text(TextMetric::RougeL)),
             "sacrebleu" => Ok(Metric::Text(TextMetric::Bleu)),
             known => TextMetric::ALL
@@ -185,7 +244,7 @@ impl Metric {
         }
     }
 
-    /// The task that it is for.
+    /// The task that it is for; those of classification are for multiple choice too.
     pub fn task(&self) -> Task {
         match self {
             Metric::Accuracy | Metric::F1 { .. } | Metric::F1Macro | Metric::Matthews => {
@@ -193,6 +252,11 @@ impl Metric {
             }
             Metric::Pearson | Metric::Spearman | Metric::Mse => Task::Regression,
             Metric::Perplexity | Metric::TokenAccuracy | Metric::Text(_) => Task::CausalLm,
+            Metric::AnswerExactMatch | Metric::AnswerF1 => Task::QuestionAnswering,
+            Metric::EntityF1
+            | Metric::EntityPrecision
+            | Metric::EntityRecall
+            | Metric::TagAccuracy => Task::TokenClassification,
         }
     }
 
@@ -206,6 +270,9 @@ impl Metric {
             Task::Classification => vec![Metric::Accuracy, Metric::F1Macro],
             Task::Regression => vec![Metric::Spearman, Metric::Pearson],
             Task::CausalLm => vec![Metric::TokenAccuracy],
+            Task::QuestionAnswering => vec![Metric::AnswerF1, Metric::AnswerExactMatch],
+            Task::MultipleChoice => vec![Metric::Accuracy],
+            Task::TokenClassification => vec![Metric::EntityF1, Metric::TagAccuracy],
         }
     }
 
@@ -247,6 +314,8 @@ enum PreparedData<'a> {
     Values(Paired<'a>),
     Tokens(Tokens),
     Texts(text::Statistics<'a>),
+    Answers(AnswerScores),
+    Tags(TagScores),
 }
 
 impl<'a> Prepared<'a> {
@@ -278,6 +347,12 @@ impl<'a> Prepared<'a> {
             (Task::CausalLm, Predictions::Tokens(values), Labels::Tokens(counts)) => {
                 PreparedData::Tokens(Tokens::new(values, counts)?)
             }
+            (Task::QuestionAnswering, Predictions::Answers(values), Labels::Answers(answers)) => {
+                PreparedData::Answers(AnswerScores::new(values, answers)?)
+            }
+            (Task::TokenClassification, Predictions::Tags { values, .. }, Labels::Tags(tags)) => {
+                PreparedData::Tags(TagScores::new(values, tags)?)
+            }
             _ => return Err(MetricError::WrongTask { metric }),
         };
         Ok(Self { metric, data })
@@ -302,6 +377,16 @@ impl<'a> Prepared<'a> {
                 _ => tokens.accuracy(counts),
             },
             PreparedData::Texts(statistics) => statistics.value(counts),
+            PreparedData::Answers(answers) => match self.metric {
+                Metric::AnswerExactMatch => answers.exact_match(counts),
+                _ => answers.f1(counts),
+            },
+            PreparedData::Tags(tags) => match self.metric {
+                Metric::EntityPrecision => tags.precision(counts),
+                Metric::EntityRecall => tags.recall(counts),
+                Metric::EntityF1 => tags.f1(counts),
+                _ => tags.accuracy(counts),
+            },
         }
     }
 }
@@ -375,13 +460,17 @@ impl MetricError {
     pub fn hint(&self) -> Option<String> {
         match self {
             MetricError::Unknown { .. } => {
-                let names: Vec<_> = Metric::ALL.iter().map(Metric::name).collect();
+                let names: indexmap::IndexSet<_> = Metric::ALL.iter().map(Metric::name).collect();
+                let names: Vec<_> = names.into_iter().collect();
                 Some(format!("known are {}", names.join(", ")))
             }
             MetricError::WrongTask { metric } => Some(match metric.task() {
                 Task::Classification => "it is for classification".into(),
                 Task::Regression => "it is for regression".into(),
                 Task::CausalLm => "it is for causal language models".into(),
+                Task::QuestionAnswering => "it is for question answering".into(),
+                Task::MultipleChoice => "it is for multiple choice".into(),
+                Task::TokenClassification => "it is for token classification".into(),
             }),
             MetricError::NotFinite { .. } => {
                 Some("training has diverged: try a smaller learning rate".into())

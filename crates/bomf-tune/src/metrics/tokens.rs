@@ -67,13 +67,18 @@ impl Tokens {
 /// No tokens, outputs that do not fit `counts`, or one that is not finite.
 pub fn token_losses(outputs: &[f32], counts: &[u32]) -> Result<Vec<f64>> {
     let tokens = Tokens::new(outputs, counts)?;
-    let mean = tokens.mean(&tokens.losses, &vec![1; counts.len()]);
+    Ok(linearised(&tokens.losses, counts))
+}
+
+/// [`token_losses`] from sums over `counts` terms each; at least one term in all.
+pub(super) fn linearised(sums: &[f64], counts: &[u32]) -> Vec<f64> {
     let total: f64 = counts.iter().map(|&n| f64::from(n)).sum();
-    let per_token = counts.len() as f64 / total;
-    let pairs = tokens.losses.iter().zip(counts);
-    Ok(pairs
-        .map(|(loss, &n)| mean + (loss - f64::from(n) * mean) * per_token)
-        .collect())
+    let mean = sums.iter().sum::<f64>() / total.max(1.0);
+    let per_term = counts.len() as f64 / total.max(1.0);
+    let pairs = sums.iter().zip(counts);
+    pairs
+        .map(|(sum, &n)| mean + (sum - f64::from(n) * mean) * per_term)
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! BERT (Devlin et al. 2019), with its classification and its masked-language-model
+//! BERT (Devlin et al. 2019), with the heads of its tasks and its masked-language-model
 //! head; as `transformers/models/bert/modeling_bert.py` computes it.
 
 use super::block::{Block, BlockNames};
 use super::config::Config;
+use super::heads::TokenHead;
 use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
@@ -73,13 +74,44 @@ pub(super) fn blocks(layout: &mut Layout, prefix: &str, c: &Config) -> Vec<Block
         .collect()
 }
 
-/// Pooler and classifier, or the masked-language-model head.
+/// The first token's states through a dense layer and tanh, and a linear layer on them: BERT's
+/// classifier, and the multiple-choice head of BERT and RoBERTa.
+#[derive(Debug)]
+pub(super) struct PooledHead {
+    pooler: (Param, Param),
+    classifier: (Param, Param),
+}
+
+impl PooledHead {
+    /// Adds the head's parameters to `layout`, the pooler's names behind `prefix`.
+    pub fn declare(layout: &mut Layout, prefix: &str, c: &Config, outputs: usize) -> Self {
+        let (h, std) = (c.hidden_size, c.initializer_range);
+        PooledHead {
+            pooler: (
+                layout.matrix(format!("{prefix}pooler.dense.weight"), h, h, std),
+                layout.vector(format!("{prefix}pooler.dense.bias"), h, Init::Zeros),
+            ),
+            classifier: (
+                layout.matrix("classifier.weight", outputs, h, std),
+                layout.vector("classifier.bias", outputs, Init::Zeros),
+            ),
+        }
+    }
+
+    /// `[sequences, hidden]` to `[sequences, outputs]`.
+    pub fn forward(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+        let dense = tape.linear(x, self.pooler.0, self.pooler.1);
+        let pooled = tape.activation(&dense, Activation::Tanh);
+        let pooled = tape.dropout(&pooled, c.dropout.classifier);
+        tape.linear(&pooled, self.classifier.0, self.classifier.1)
+    }
+}
+
+/// What stands on top.
 #[derive(Debug)]
 enum BertHead {
-    Classifier {
-        pooler: (Param, Param),
-        classifier: (Param, Param),
-    },
+    Pooled(PooledHead),
+    Tokens(TokenHead),
     MaskedLm {
         transform: (Param, Param),
         norm: (Param, Param),
@@ -105,18 +137,20 @@ impl Bert {
         let blocks = blocks(layout, "bert.", c);
         layout.begin_head()?;
         let (h, std) = (c.hidden_size, c.initializer_range);
+        if let Some(tokens) = TokenHead::declare(layout, c, head) {
+            let head = BertHead::Tokens(tokens);
+            return Ok(Bert {
+                embeddings,
+                blocks,
+                head,
+            });
+        }
         let head = match head {
-            Head::Classifier { outputs } => BertHead::Classifier {
-                pooler: (
-                    layout.matrix("bert.pooler.dense.weight", h, h, std),
-                    layout.vector("bert.pooler.dense.bias", h, Init::Zeros),
-                ),
-                classifier: (
-                    layout.matrix("classifier.weight", outputs, h, std),
-                    layout.vector("classifier.bias", outputs, Init::Zeros),
-                ),
-            },
-            Head::MaskedLm | Head::CausalLm => {
+            Head::Classifier { outputs } => {
+                BertHead::Pooled(PooledHead::declare(layout, "bert.", c, outputs))
+            }
+            Head::MultipleChoice => BertHead::Pooled(PooledHead::declare(layout, "bert.", c, 1)),
+            _ => {
                 let name = |n: &str| format!("cls.predictions.{n}");
                 BertHead::MaskedLm {
                     transform: (
@@ -158,12 +192,8 @@ impl Architecture for Bert {
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
         match &self.head {
-            BertHead::Classifier { pooler, classifier } => {
-                let dense = tape.linear(x, pooler.0, pooler.1);
-                let pooled = tape.activation(&dense, Activation::Tanh);
-                let pooled = tape.dropout(&pooled, c.dropout.classifier);
-                tape.linear(&pooled, classifier.0, classifier.1)
-            }
+            BertHead::Pooled(head) => head.forward(tape, x, c),
+            BertHead::Tokens(head) => head.forward(tape, x, c),
             BertHead::MaskedLm {
                 transform,
                 norm,

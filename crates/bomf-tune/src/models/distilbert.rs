@@ -3,7 +3,8 @@
 
 use super::block::{Block, BlockNames};
 use super::config::Config;
-use super::{Architecture, Layer};
+use super::heads::TokenHead;
+use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
@@ -16,15 +17,24 @@ const BLOCK: BlockNames = BlockNames {
     feed_forward: ["ffn.lin1", "ffn.lin2", "output_layer_norm"],
 };
 
-/// DistilBERT with its classification head.
+/// What stands on top: a classifier is also the head of multiple choice.
+#[derive(Debug)]
+enum DistilBertHead {
+    Classifier {
+        pre_classifier: (Param, Param),
+        classifier: (Param, Param),
+    },
+    Tokens(TokenHead),
+}
+
+/// DistilBERT.
 #[derive(Debug)]
 pub struct DistilBert {
     words: Param,
     positions: Param,
     norm: (Param, Param),
     blocks: Vec<Block>,
-    pre_classifier: (Param, Param),
-    classifier: (Param, Param),
+    head: DistilBertHead,
 }
 
 impl DistilBert {
@@ -32,7 +42,7 @@ impl DistilBert {
     ///
     /// # Errors
     /// As [`Bert::declare`](super::bert::Bert::declare).
-    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Result<Self, TuneError> {
+    pub fn declare(layout: &mut Layout, c: &Config, head: Head) -> Result<Self, TuneError> {
         let (h, std) = (c.hidden_size, c.initializer_range);
         let name = |n: &str| format!("distilbert.embeddings.{n}");
         let words = layout.table(name("word_embeddings.weight"), c.vocab_size, h, std);
@@ -46,19 +56,31 @@ impl DistilBert {
             .map(|i| Block::declare(layout, &prefix(i), &BLOCK, c))
             .collect();
         layout.begin_head()?;
+        let head = match (TokenHead::declare(layout, c, head), head) {
+            (Some(tokens), _) => DistilBertHead::Tokens(tokens),
+            (None, head) => {
+                let outputs = match head {
+                    Head::Classifier { outputs } => outputs,
+                    _ => 1,
+                };
+                DistilBertHead::Classifier {
+                    pre_classifier: (
+                        layout.matrix("pre_classifier.weight", h, h, std),
+                        layout.vector("pre_classifier.bias", h, Init::Zeros),
+                    ),
+                    classifier: (
+                        layout.matrix("classifier.weight", outputs, h, std),
+                        layout.vector("classifier.bias", outputs, Init::Zeros),
+                    ),
+                }
+            }
+        };
         Ok(DistilBert {
             words,
             positions,
             norm,
             blocks,
-            pre_classifier: (
-                layout.matrix("pre_classifier.weight", h, h, std),
-                layout.vector("pre_classifier.bias", h, Init::Zeros),
-            ),
-            classifier: (
-                layout.matrix("classifier.weight", outputs, h, std),
-                layout.vector("classifier.bias", outputs, Init::Zeros),
-            ),
+            head,
         })
     }
 }
@@ -82,9 +104,16 @@ impl Architecture for DistilBert {
     }
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
-        let dense = tape.linear(x, self.pre_classifier.0, self.pre_classifier.1);
+        let (pre_classifier, classifier) = match &self.head {
+            DistilBertHead::Tokens(head) => return head.forward(tape, x, c),
+            DistilBertHead::Classifier {
+                pre_classifier,
+                classifier,
+            } => (pre_classifier, classifier),
+        };
+        let dense = tape.linear(x, pre_classifier.0, pre_classifier.1);
         let dense = tape.activation(&dense, Activation::Relu);
         let dense = tape.dropout(&dense, c.dropout.classifier);
-        tape.linear(&dense, self.classifier.0, self.classifier.1)
+        tape.linear(&dense, classifier.0, classifier.1)
     }
 }

@@ -29,6 +29,12 @@ pub enum LabelNames {
     Regression,
     /// The tokens of the model's vocabulary.
     Vocabulary,
+    /// Where in a text an answer begins and ends.
+    Answers,
+    /// Names of the tags of words, by their ids.
+    Tags(Vec<String>),
+    /// How well a choice fits.
+    Choices,
 }
 
 impl LabelNames {
@@ -40,6 +46,11 @@ impl LabelNames {
             },
             LabelNames::Regression => Head::Classifier { outputs: 1 },
             LabelNames::Vocabulary => Head::CausalLm,
+            LabelNames::Answers => Head::QuestionAnswering,
+            LabelNames::Tags(names) => Head::TokenClassifier {
+                outputs: names.len(),
+            },
+            LabelNames::Choices => Head::MultipleChoice,
         }
     }
 }
@@ -316,6 +327,9 @@ impl Network {
             Head::CausalLm if family == "GPT2" => "LMHeadModel",
             Head::CausalLm if family == "T5" => "ForConditionalGeneration",
             Head::CausalLm => "ForCausalLM",
+            Head::QuestionAnswering => "ForQuestionAnswering",
+            Head::TokenClassifier { .. } => "ForTokenClassification",
+            Head::MultipleChoice => "ForMultipleChoice",
         };
         // XLM-RoBERTa and CamemBERT keep the class that their own type names.
         let family = match raw.get("model_type").and_then(Value::as_str) {
@@ -343,7 +357,7 @@ impl Network {
             raw.shift_remove(stale);
         }
         match labels {
-            Some(LabelNames::Classes(names)) => {
+            Some(LabelNames::Classes(names) | LabelNames::Tags(names)) => {
                 let by_id = names.iter().enumerate();
                 let id2label: Map<_, _> = by_id
                     .clone()
@@ -352,14 +366,17 @@ impl Network {
                 let label2id: Map<_, _> = by_id.map(|(i, name)| (name.clone(), json!(i))).collect();
                 raw.insert("id2label".into(), id2label.into());
                 raw.insert("label2id".into(), label2id.into());
-                raw.insert("problem_type".into(), json!("single_label_classification"));
+                // It is a field of sequence classifiers.
+                if matches!(labels, Some(LabelNames::Classes(_))) {
+                    raw.insert("problem_type".into(), json!("single_label_classification"));
+                }
             }
             Some(LabelNames::Regression) => {
                 raw.insert("id2label".into(), json!({"0": "LABEL_0"}));
                 raw.insert("label2id".into(), json!({"LABEL_0": 0}));
                 raw.insert("problem_type".into(), json!("regression"));
             }
-            Some(LabelNames::Vocabulary) | None => {}
+            Some(LabelNames::Vocabulary | LabelNames::Answers | LabelNames::Choices) | None => {}
         }
         raw
     }

@@ -8,6 +8,7 @@ mod decoder;
 mod distilbert;
 mod folder;
 mod gpt2;
+mod heads;
 pub(crate) mod memory;
 mod roberta;
 mod rope;
@@ -38,6 +39,28 @@ pub enum Head {
     MaskedLm,
     /// One number a token of the vocabulary, for the token that comes next.
     CausalLm,
+    /// Two numbers a token: how likely an answer begins there, and ends there.
+    QuestionAnswering,
+    /// One number a class for each token that begins a word.
+    TokenClassifier {
+        /// How many classes.
+        outputs: usize,
+    },
+    /// One number a sequence, to be compared with those of the example's other choices.
+    MultipleChoice,
+}
+
+impl Head {
+    /// Whether every encoder has it.
+    fn is_encoders(self) -> bool {
+        match self {
+            Head::Classifier { .. }
+            | Head::QuestionAnswering
+            | Head::TokenClassifier { .. }
+            | Head::MultipleChoice => true,
+            Head::MaskedLm | Head::CausalLm => false,
+        }
+    }
 }
 
 /// The forward pass of an architecture, in parts, so that the lower ones can be
@@ -98,7 +121,7 @@ impl Network {
     /// # Errors
     /// Where the architecture has no such head.
     pub fn new(config: Config, head: Head) -> Result<Self, TuneError> {
-        Network::declare(config, head, Layout::default())
+        Network::declare(config.for_head(head), head, Layout::default())
     }
 
     /// The same network with adapters on some of its linear layers, their factors
@@ -121,16 +144,17 @@ impl Network {
     }
 
     fn declare(config: Config, head: Head, mut layout: Layout) -> Result<Self, TuneError> {
+        let is_encoders = head.is_encoders();
         let architecture: Box<dyn Architecture> = match (config.model_type, head) {
-            (ModelType::Bert, Head::Classifier { .. } | Head::MaskedLm) => {
+            (ModelType::Bert, head) if is_encoders || head == Head::MaskedLm => {
                 Box::new(bert::Bert::declare(&mut layout, &config, head)?)
             }
-            (ModelType::Roberta, Head::Classifier { outputs }) => {
-                Box::new(roberta::Roberta::declare(&mut layout, &config, outputs)?)
+            (ModelType::Roberta, head) if is_encoders => {
+                Box::new(roberta::Roberta::declare(&mut layout, &config, head)?)
             }
-            (ModelType::DistilBert, Head::Classifier { outputs }) => Box::new(
-                distilbert::DistilBert::declare(&mut layout, &config, outputs)?,
-            ),
+            (ModelType::DistilBert, head) if is_encoders => {
+                Box::new(distilbert::DistilBert::declare(&mut layout, &config, head)?)
+            }
             (ModelType::Gpt2, Head::Classifier { .. } | Head::CausalLm) => {
                 Box::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
             }
@@ -155,6 +179,12 @@ impl Network {
                 return Err(wrong_head(
                     "T5 is trained on pairs of texts here: set `kind: seq2seq` in the recipe's \
                      task",
+                ));
+            }
+            (_, Head::QuestionAnswering | Head::TokenClassifier { .. } | Head::MultipleChoice) => {
+                return Err(wrong_head(
+                    "a decoder has no head for this task; take a model of type bert, roberta or \
+                     distilbert",
                 ));
             }
             (_, Head::CausalLm | Head::Classifier { .. }) => {
@@ -206,7 +236,11 @@ impl Network {
         match (self.config.model_type, self.head) {
             (_, Head::MaskedLm) => &["cls"],
             (_, Head::CausalLm) => &[],
-            (ModelType::Bert, _) => &["pooler", "classifier"],
+            (_, Head::QuestionAnswering) => &["qa_outputs"],
+            (_, Head::TokenClassifier { .. }) => &["classifier"],
+            (ModelType::Roberta, Head::MultipleChoice) | (ModelType::Bert, _) => {
+                &["pooler", "classifier"]
+            }
             (ModelType::Roberta, _) => &["classifier"],
             (ModelType::DistilBert, _) => &["pre_classifier", "classifier"],
             _ => &["score"],

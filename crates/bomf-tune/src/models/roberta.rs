@@ -2,23 +2,34 @@
 //! padding token, and a classification head of its own; as
 //! `transformers/models/roberta/modeling_roberta.py` computes it.
 
-use super::bert::{Embeddings, blocks};
+use super::bert::{Embeddings, PooledHead, blocks};
 use super::block::Block;
 use super::config::Config;
-use super::{Architecture, Layer};
+use super::heads::TokenHead;
+use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::activation::Activation;
 use crate::params::{Init, Layout, Param};
 use crate::tape::{Tape, Var};
 
-/// RoBERTa with its classification head.
+/// What stands on top.
+#[derive(Debug)]
+enum RobertaHead {
+    Classifier {
+        dense: (Param, Param),
+        out_proj: (Param, Param),
+    },
+    Pooled(PooledHead),
+    Tokens(TokenHead),
+}
+
+/// RoBERTa.
 #[derive(Debug)]
 pub struct Roberta {
     embeddings: Embeddings,
     blocks: Vec<Block>,
-    dense: (Param, Param),
-    out_proj: (Param, Param),
+    head: RobertaHead,
 }
 
 impl Roberta {
@@ -26,22 +37,29 @@ impl Roberta {
     ///
     /// # Errors
     /// As [`Bert::declare`](super::bert::Bert::declare).
-    pub fn declare(layout: &mut Layout, c: &Config, outputs: usize) -> Result<Self, TuneError> {
+    pub fn declare(layout: &mut Layout, c: &Config, head: Head) -> Result<Self, TuneError> {
         let embeddings = Embeddings::declare(layout, "roberta.", c);
         let blocks = blocks(layout, "roberta.", c);
         layout.begin_head()?;
         let (h, std) = (c.hidden_size, c.initializer_range);
+        let head = match (TokenHead::declare(layout, c, head), head) {
+            (Some(tokens), _) => RobertaHead::Tokens(tokens),
+            (None, Head::Classifier { outputs }) => RobertaHead::Classifier {
+                dense: (
+                    layout.matrix("classifier.dense.weight", h, h, std),
+                    layout.vector("classifier.dense.bias", h, Init::Zeros),
+                ),
+                out_proj: (
+                    layout.matrix("classifier.out_proj.weight", outputs, h, std),
+                    layout.vector("classifier.out_proj.bias", outputs, Init::Zeros),
+                ),
+            },
+            (None, _) => RobertaHead::Pooled(PooledHead::declare(layout, "roberta.", c, 1)),
+        };
         Ok(Roberta {
             embeddings,
             blocks,
-            dense: (
-                layout.matrix("classifier.dense.weight", h, h, std),
-                layout.vector("classifier.dense.bias", h, Init::Zeros),
-            ),
-            out_proj: (
-                layout.matrix("classifier.out_proj.weight", outputs, h, std),
-                layout.vector("classifier.out_proj.bias", outputs, Init::Zeros),
-            ),
+            head,
         })
     }
 }
@@ -60,10 +78,15 @@ impl Architecture for Roberta {
     }
 
     fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+        let (dense, out_proj) = match &self.head {
+            RobertaHead::Tokens(head) => return head.forward(tape, x, c),
+            RobertaHead::Pooled(head) => return head.forward(tape, x, c),
+            RobertaHead::Classifier { dense, out_proj } => (dense, out_proj),
+        };
         let x = tape.dropout(x, c.dropout.classifier);
-        let dense = tape.linear(&x, self.dense.0, self.dense.1);
+        let dense = tape.linear(&x, dense.0, dense.1);
         let dense = tape.activation(&dense, Activation::Tanh);
         let dense = tape.dropout(&dense, c.dropout.classifier);
-        tape.linear(&dense, self.out_proj.0, self.out_proj.1)
+        tape.linear(&dense, out_proj.0, out_proj.1)
     }
 }

@@ -27,6 +27,18 @@ impl Tape<'_> {
         })
     }
 
+    /// Sum over sequences of half the cross-entropies of a span's first and last token
+    /// ([`cross_entropy::spans`]), likewise; `logits` is `[tokens, 2]`.
+    pub fn span_loss(
+        &mut self,
+        logits: &Var,
+        offsets: &[usize],
+        targets: &[[u32; 2]],
+        scale: f32,
+    ) -> f64 {
+        self.loss(logits, |d| cross_entropy::spans(d, offsets, targets, scale))
+    }
+
     /// Sum of the squared errors of `predictions`, of any shape, likewise.
     pub fn squared_error(&mut self, predictions: &Var, targets: &[f32], scale: f32) -> f64 {
         self.loss(predictions, |d| {

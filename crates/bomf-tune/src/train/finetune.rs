@@ -9,7 +9,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 /// Cross-entropy on classes and on tokens, squared error on values. The terms of the loss
-/// are examples, or tokens to be predicted.
+/// are examples, or tokens to be predicted; windows of a question, or words.
 #[derive(Debug, Clone, Copy)]
 pub struct FineTuning<'a> {
     /// What is trained on.
@@ -55,6 +55,18 @@ impl Objective for FineTuning<'_> {
             }
             Labels::Class(ids) => {
                 let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
+                tape.cross_entropy(&logits, &labels, 1.0)
+            }
+            Labels::Answers(answers) => {
+                let targets: Vec<[u32; 2]> = indices
+                    .iter()
+                    .map(|&i| answers.windows()[i].target)
+                    .collect();
+                tape.span_loss(&logits, &batch.offsets, &targets, 1.0)
+            }
+            Labels::Tags(tags) => {
+                let labels = self.split.tags_of(tags, indices);
+                terms = labels.len();
                 tape.cross_entropy(&logits, &labels, 1.0)
             }
             Labels::Value(values) => {

@@ -11,10 +11,11 @@ pub use frozen::FrozenStates;
 pub use trainer::{Control, Objective, TrainObserver, TrainOptions, TrainPoint, Trained, train};
 
 use crate::batch::Sequences;
-use crate::data::Labels;
+use crate::data::{Labels, Tags};
 use crate::generate::Texts;
 
-/// A tokenised split: sequences and their labels, one each.
+/// A tokenised split: its examples' sequences and their labels, one each; of questions one
+/// sequence a window.
 #[derive(Debug, Clone)]
 pub struct EncodedSplit {
     /// The tokens.
@@ -33,5 +34,15 @@ impl EncodedSplit {
             labels,
             texts: None,
         }
+    }
+
+    /// The tags of the words of some examples, in their order.
+    pub fn tags_of(&self, tags: &Tags, indices: &[usize]) -> Vec<u32> {
+        let mut all = Vec::new();
+        for &i in indices {
+            let first = self.sequences.places_before(i);
+            all.extend_from_slice(&tags.ids[first..][..tags.counts[i] as usize]);
+        }
+        all
     }
 }
