@@ -74,13 +74,35 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(questions: Vec<Question>) -> Self {
+    /// Questions that are not tokenised yet.
+    pub fn new(questions: Vec<Question>) -> Self {
         Answers {
             questions: questions.into(),
             windows: Arc::default(),
             ends: Arc::default(),
             contexts: Arc::default(),
             rules: AnswerRules::default(),
+        }
+    }
+
+    /// The same questions with their texts and windows, as many as there are questions.
+    #[must_use]
+    pub fn tokenised(
+        &self,
+        contexts: Vec<Arc<str>>,
+        windows: Vec<Vec<Window>>,
+        rules: AnswerRules,
+    ) -> Self {
+        let ends = windows.iter().scan(0, |end, own| {
+            *end += own.len();
+            Some(*end)
+        });
+        Answers {
+            questions: self.questions.clone(),
+            ends: ends.collect(),
+            windows: windows.into_iter().flatten().collect(),
+            contexts: contexts.into(),
+            rules,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::data::{Labels, Task};
 
 pub use answers::{Judged, answer_log_probabilities, answer_losses, judge};
 pub use loss::{cross_entropy, cross_entropy_per_example, mean_squared_error, squared_errors};
-pub use tags::{TagCounts, likeliest, tag_counts, tag_losses};
+pub use tags::{TagCounts, entities_there, likeliest, tag_counts, tag_losses};
 pub use text::TextMetric;
 pub use tokens::token_losses;
 
@@ -154,7 +154,7 @@ impl Metric {
         Metric::Mse,
         Metric::Perplexity,
         Metric::TokenAccuracy,
-        Metric::Text(TextMetric::AnswerExactMatch),
+        Metric::Text(TextMetric::ExactMatch),
         Metric::Text(TextMetric::Rouge1),
         Metric::Text(TextMetric::Rouge2),
         Metric::Text(TextMetric::RougeL),
@@ -225,7 +225,7 @@ impl Metric {
             "token_accuracy" | "mean_token_accuracy" => Ok(Metric::TokenAccuracy),
             "precision" => Ok(Metric::EntityPrecision),
             "recall" => Ok(Metric::EntityRecall),
-            "em" => Ok(Metric::Text(TextMetric::AnswerExactMatch)),
+            "em" => Ok(Metric::Text(TextMetric::ExactMatch)),
             "rougel" => Ok(Metric::Text(TextMetric::RougeL)),
             "sacrebleu" => Ok(Metric::Text(TextMetric::Bleu)),
             known => TextMetric::ALL

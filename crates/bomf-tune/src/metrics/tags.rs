@@ -93,6 +93,12 @@ pub fn tag_counts(logits: &[f32], tags: &Tags) -> Result<Vec<TagCounts>> {
     Ok(all)
 }
 
+/// How many entities there are.
+pub fn entities_there(tags: &Tags) -> usize {
+    let all = tags.examples();
+    all.map(|own| entities(own, &tags.names).len()).sum()
+}
+
 /// The first of the greatest.
 pub fn likeliest(row: &[f32]) -> u32 {
     let best = (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });

@@ -53,7 +53,7 @@ impl TextTokenizer {
             )));
         }
         let mut sequences = Sequences::new(OutputsAt::All);
-        let (mut windows, mut ends) = (Vec::new(), Vec::new());
+        let mut windows = Vec::with_capacity(examples.len());
         let mut contexts: Vec<Arc<str>> = Vec::new();
         for (part, examples) in examples.chunks(CHUNK).enumerate() {
             let questions: Vec<&str> = examples
@@ -68,23 +68,18 @@ impl TextTokenizer {
             for (i, encoding) in encodings.map_err(error)?.iter().enumerate() {
                 let context = examples[i].text_pair.as_deref().unwrap_or_default();
                 let span = answers.questions[part * CHUNK + i].span.clone();
+                let mut own = Vec::new();
                 for encoding in std::iter::once(encoding).chain(encoding.get_overflowing()) {
                     self.push(&mut sequences, encoding, None)?;
-                    windows.push(window(encoding, span.as_ref()));
+                    own.push(window(encoding, span.as_ref()));
                 }
-                ends.push(windows.len());
+                windows.push(own);
                 // Most questions share their text with the one before.
                 let same = contexts.last().filter(|last| &***last == context).cloned();
                 contexts.push(same.unwrap_or_else(|| context.into()));
             }
         }
-        let answers = Answers {
-            questions: answers.questions.clone(),
-            windows: windows.into(),
-            ends: ends.into(),
-            contexts: contexts.into(),
-            rules,
-        };
+        let answers = answers.tokenised(contexts, windows, rules);
         Ok((self.checked(sequences)?, answers))
     }
 

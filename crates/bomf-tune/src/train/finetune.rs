@@ -2,9 +2,10 @@
 
 use super::{EncodedSplit, FrozenStates, Objective};
 use crate::TuneError;
+use crate::batch::Batch;
 use crate::data::Labels;
 use crate::models::{Model, Network};
-use crate::tape::{Gradients, Tape, Workspace};
+use crate::tape::{Gradients, Tape, Var, Workspace};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -42,40 +43,59 @@ impl Objective for FineTuning<'_> {
         let logits = self
             .frozen
             .forward(network, &mut tape, sequences, indices, &batch, workspace);
+        let split = self.split;
+        let (loss, terms) = split.loss(network, &mut tape, &logits, &batch, indices, 1.0);
+        drop(logits);
+        tape.backward();
+        (loss, terms)
+    }
+}
+
+impl EncodedSplit {
+    /// Begins the backward pass from the network's `outputs` on the examples `indices`, which
+    /// make up `batch`: of `scale` times the loss, summed over its terms. Returns that sum,
+    /// unscaled, and how many terms there are.
+    pub fn loss(
+        &self,
+        network: &Network,
+        tape: &mut Tape<'_>,
+        outputs: &Var,
+        batch: &Batch,
+        indices: &[usize],
+        scale: f32,
+    ) -> (f64, usize) {
         let mut terms = indices.len();
-        let loss = match &self.split.labels {
+        let loss = match &self.labels {
             Labels::Tokens(_) => {
-                let targets = indices.iter().flat_map(|&i| sequences.targets(i));
+                let targets = indices.iter().flat_map(|&i| self.sequences.targets(i));
                 let labels: Vec<u32> = targets.copied().collect();
                 terms = labels.len();
                 match network.vocabulary() {
-                    Some(weight) => tape.vocabulary_loss(&logits, weight, &labels, 1.0),
-                    None => tape.cross_entropy(&logits, &labels, 1.0),
+                    Some(weight) => tape.vocabulary_loss(outputs, weight, &labels, scale),
+                    None => tape.cross_entropy(outputs, &labels, scale),
                 }
             }
             Labels::Class(ids) => {
                 let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
-                tape.cross_entropy(&logits, &labels, 1.0)
+                tape.cross_entropy(outputs, &labels, scale)
             }
             Labels::Answers(answers) => {
                 let targets: Vec<[u32; 2]> = indices
                     .iter()
                     .map(|&i| answers.windows()[i].target)
                     .collect();
-                tape.span_loss(&logits, &batch.offsets, &targets, 1.0)
+                tape.span_loss(outputs, &batch.offsets, &targets, scale)
             }
             Labels::Tags(tags) => {
-                let labels = self.split.tags_of(tags, indices);
+                let labels = self.tags_of(tags, indices);
                 terms = labels.len();
-                tape.cross_entropy(&logits, &labels, 1.0)
+                tape.cross_entropy(outputs, &labels, scale)
             }
             Labels::Value(values) => {
                 let targets: Vec<f32> = indices.iter().map(|&i| values[i]).collect();
-                tape.squared_error(&logits, &targets, 1.0)
+                tape.squared_error(outputs, &targets, scale)
             }
         };
-        drop(logits);
-        tape.backward();
         (loss, terms)
     }
 }

@@ -5,7 +5,6 @@ use super::task::Task;
 use super::{at_least, in_pool, peak_rss_mb};
 use crate::{BenchMode, BenchOutcome, BenchRequest, Error, Observer, Recipe, resolve_model};
 use bomf_tune::TuneError;
-use bomf_tune::batch::Sequences;
 use bomf_tune::data::Labels;
 use bomf_tune::models::{Config, Model};
 use bomf_tune::optim::{AdamWOptions, Schedule};
@@ -61,18 +60,13 @@ fn bench_here(request: &BenchRequest, observer: &mut dyn Observer) -> Result<Ben
 
 fn first(split: &EncodedSplit, limit: usize) -> EncodedSplit {
     let n = split.sequences.len().min(limit);
-    let mut sequences = Sequences::new(split.sequences.outputs_at());
-    for i in 0..n {
-        let ids = split.sequences.ids(i);
-        match &split.labels {
-            Labels::Tokens(counts) => sequences.push_completion(ids, counts[i] as usize),
-            _ => sequences.push(ids, split.sequences.type_ids(i)),
-        }
-    }
+    let sequences = split.sequences.first(n);
     let labels = match &split.labels {
         Labels::Class(ids) => Labels::Class(ids[..n].to_vec()),
         Labels::Value(values) => Labels::Value(values[..n].to_vec()),
         Labels::Tokens(counts) => Labels::Tokens(counts[..n].to_vec()),
+        // Found by their sequences, of which they may have more than there are.
+        Labels::Answers(_) | Labels::Tags(_) => split.labels.clone(),
     };
     EncodedSplit::new(sequences, labels)
 }

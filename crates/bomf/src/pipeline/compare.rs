@@ -157,7 +157,8 @@ pub(super) fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {
 }
 
 /// The mean of the members' probabilities, as logarithms (so that the loss and the
-/// metrics read them as they read logits); the mean of their values for a regression.
+/// metrics read them as they read logits); the mean of their values for a regression, and of
+/// their scores for answers, which are compared across windows.
 /// Of a language model's tokens it is the probabilities' and the leads', the latter
 /// standing in for a vote on the likeliest token, which would need every logit.
 /// Members whose outputs are not finite are left out.
@@ -168,7 +169,8 @@ fn ensemble(members: &[&[f32]], labels: &Labels) -> Vec<f32> {
     let length = members.first().map_or(0, |outputs| outputs.len());
     let classes = match labels {
         Labels::Class(_) => length / labels.len().max(1),
-        Labels::Value(_) => 0,
+        Labels::Tags(tags) => tags.names.len(),
+        Labels::Value(_) | Labels::Answers(_) => 0,
         Labels::Tokens(_) => return token_ensemble(&members, length),
     };
     let mut mean = vec![0.0f64; length];

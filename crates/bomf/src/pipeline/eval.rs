@@ -8,6 +8,7 @@ use bomf_checkpoint::write_bytes_atomic;
 use bomf_study::Scores;
 use bomf_tune::TuneError;
 use bomf_tune::data::Labels;
+use bomf_tune::metrics::{judge, likeliest};
 use bomf_tune::models::{Config, LabelNames, Network};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{Control, EncodedSplit, FrozenStates, outputs_observed};
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 /// Loss and metrics of a fine-tuned model on a split; its predictions as JSON lines,
 /// `{"index", "prediction", "logits"}` (no logits for a regression; for a language model
 /// `{"index", "tokens", "right", "loss"}`, the loss a mean over the tokens, and `"text"` and
-/// `"reference"` where texts are generated), where a file is named for them.
+/// `"reference"` where texts are generated; for questions `{"index", "id", "prediction", "score",
+/// "null_score"}`, for tags the list of them), where a file is named for them.
 ///
 /// # Errors
 /// Where the model has no head for the task, the data do not fit it, or a file
@@ -54,7 +56,7 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
         labels,
         texts,
     } = split;
-    if sequences.is_empty() {
+    if labels.is_empty() {
         return Err(Error::EmptySplit {
             split: request.split.as_str(),
         });
@@ -127,16 +129,66 @@ fn write_predictions(
         LabelNames::Classes(names) => names.len(),
         LabelNames::Regression => 1,
         LabelNames::Vocabulary => return write_tokens(path, outputs, targets, written),
+        LabelNames::Answers => return write_answers(path, outputs, targets),
+        LabelNames::Tags(names) => return write_tags(path, outputs, targets, names),
+        LabelNames::Choices => (outputs.len() / targets.len().max(1)).max(1),
     };
     for (index, row) in outputs.chunks(width).enumerate() {
         let line = match labels {
             LabelNames::Classes(names) => {
-                // The first of equal ones, as in the accuracy.
-                let best = (1..width).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+                let best = likeliest(row) as usize;
                 json!({ "index": index, "prediction": names[best], "logits": row })
+            }
+            LabelNames::Choices => {
+                json!({ "index": index, "prediction": likeliest(row), "logits": row })
             }
             _ => json!({ "index": index, "prediction": row[0] }),
         };
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    Ok(write_bytes_atomic(path, lines.as_bytes())?)
+}
+
+/// A line a question: the answer, empty where there is none, its score, and that of none.
+fn write_answers(path: &Path, outputs: &[f32], targets: &Labels) -> Result<(), Error> {
+    let Labels::Answers(answers) = targets else {
+        return Ok(());
+    };
+    let mut lines = String::new();
+    for (index, judged) in judge(outputs, answers)?.into_iter().enumerate() {
+        let text = judged.span.map(|span| &answers.context(index)[span]);
+        let line = json!({
+            "index": index,
+            "id": answers.questions()[index].id,
+            "prediction": text.unwrap_or_default(),
+            "score": judged.score,
+            "null_score": judged.null_score,
+        });
+        lines.push_str(&line.to_string());
+        lines.push('\n');
+    }
+    Ok(write_bytes_atomic(path, lines.as_bytes())?)
+}
+
+/// A line an example: the tags of its words.
+fn write_tags(
+    path: &Path,
+    outputs: &[f32],
+    targets: &Labels,
+    names: &[String],
+) -> Result<(), Error> {
+    let Labels::Tags(tags) = targets else {
+        return Ok(());
+    };
+    let mut lines = String::new();
+    let mut rows = outputs.chunks_exact(names.len().max(1));
+    for (index, &count) in tags.counts.iter().enumerate() {
+        let rows = rows.by_ref().take(count as usize);
+        let own: Vec<&str> = rows
+            .map(|row| names[likeliest(row) as usize].as_str())
+            .collect();
+        let line = json!({ "index": index, "prediction": own });
         lines.push_str(&line.to_string());
         lines.push('\n');
     }

@@ -4,14 +4,18 @@
 use super::scorer::of_tokens;
 use bomf_bo::acquisition::composite::Composite;
 use bomf_study::{Direction, Objective};
-use bomf_tune::data::Labels;
+use bomf_tune::data::{Answers, Labels, Tags};
 use bomf_tune::kernels::log_loss::{sum_log_sum_exp, sum_softplus};
-use bomf_tune::metrics::{Metric, Predictions, TextMetric};
+use bomf_tune::metrics::{self, Metric, Predictions, TextMetric};
 use std::sync::Arc;
 
 /// The most logits that are modelled one by one; of more, two numbers an example are.
 /// The price of a proposal grows with them: 20,000 keep it near a second.
 const MAX_LOGITS: usize = 20_000;
+
+/// How many numbers are modelled of a question, and of an example of many tagged words.
+const ANSWER_NUMBERS: usize = 3;
+const TAG_NUMBERS: usize = 4;
 
 /// What is modelled of an evaluation, see [`OutputObjectives::modelled`].
 pub(super) type Modelled = Arc<[f32]>;
@@ -42,6 +46,13 @@ enum Form {
     Tokens,
     /// Of many tokens, each example's sum of log probabilities and number of right ones.
     TokenSums,
+    /// Of each question the sum of its windows' log probabilities, how far the best right
+    /// answer leads the best wrong one, and the latter's F1: the answer given is one of these
+    /// two, so that loss, exact match and F1 are functions of them.
+    Answers,
+    /// Of each example's words the sum of log probabilities, and how many entities are found
+    /// and right, are found, and words are right.
+    TagSums,
 }
 
 // Metrics of generated texts are functions of sums of statistics, which stand behind what is
@@ -64,6 +75,11 @@ impl OutputObjectives {
             Labels::Class(_) => Form::Scores { classes },
             Labels::Tokens(counts) if 2 * total(counts) <= MAX_LOGITS => Form::Tokens,
             Labels::Tokens(_) => Form::TokenSums,
+            Labels::Answers(_) => Form::Answers,
+            Labels::Tags(tags) if tags.ids.len() * classes <= MAX_LOGITS => {
+                Form::Centred { classes }
+            }
+            Labels::Tags(_) => Form::TagSums,
         };
         let directions = objectives.iter().skip(1).map(|o| o.direction);
         OutputObjectives {
@@ -96,6 +112,8 @@ impl OutputObjectives {
                 .collect()
             }
             Form::Values => outputs.into(),
+            Form::Answers => self.answers_modelled(outputs).unwrap_or_default(),
+            Form::TagSums => self.tags_modelled(outputs).unwrap_or_default(),
             Form::Tokens => {
                 let tokens = of_tokens(outputs, self.counts()).0.iter().copied();
                 tokens.chain(self.text_sums(outputs)).collect()
@@ -190,17 +208,101 @@ impl OutputObjectives {
         sums
     }
 
+    /// Nothing where the outputs do not fit or are not finite: then there are no scores either.
+    fn answers_modelled(&self, outputs: &[f32]) -> Option<Modelled> {
+        let Labels::Answers(answers) = &self.labels else {
+            return None;
+        };
+        let judged = metrics::judge(outputs, answers).ok()?;
+        let sums = metrics::answer_log_probabilities(outputs, answers).ok()?;
+        let pairs = sums.iter().zip(&judged);
+        let rows = pairs.map(|(sum, of)| [*sum as f32, of.lead, of.rival_f1 as f32]);
+        Some(rows.flatten().collect())
+    }
+
+    /// As [`answers_modelled`](Self::answers_modelled), of tags.
+    fn tags_modelled(&self, outputs: &[f32]) -> Option<Modelled> {
+        let Labels::Tags(tags) = &self.labels else {
+            return None;
+        };
+        let counts = metrics::tag_counts(outputs, tags).ok()?;
+        let classes = tags.names.len();
+        let losses = metrics::cross_entropy_per_example(outputs, classes, &tags.ids).ok()?;
+        let mut losses = losses.iter();
+        let rows = counts.iter().flat_map(|&[right, found, _, same, words]| {
+            let loss: f64 = losses.by_ref().take(words as usize).sum();
+            [-loss as f32, right as f32, found as f32, same as f32]
+        });
+        Some(rows.collect())
+    }
+
+    /// Writes the objectives of answers from what is modelled of them.
+    fn write_answers(&self, answers: &Answers, outputs: &[f64], objectives: &mut [f64]) {
+        let questions = self.labels.len() as f64;
+        let (mut sum, mut exact_match, mut f1) = (0.0, 0.0, 0.0);
+        for row in outputs.chunks_exact(ANSWER_NUMBERS) {
+            // A drawn probability is at most one, and so is a drawn F1.
+            sum += row[0].min(0.0);
+            exact_match += f64::from(u8::from(row[1] > 0.0));
+            f1 += match row[1] > 0.0 {
+                true => 1.0,
+                false => row[2].clamp(0.0, 1.0),
+            };
+        }
+        objectives[0] = sum / answers.windows().len() as f64;
+        for ((metric, direction), out) in self.metrics.iter().zip(&mut objectives[1..]) {
+            *out = direction.maximised(match metric {
+                Metric::AnswerExactMatch => exact_match / questions,
+                Metric::AnswerF1 => f1 / questions,
+                _ => f64::NAN,
+            });
+        }
+    }
+
+    /// Writes the objectives of tags from what is modelled of each example's.
+    fn write_tags(&self, tags: &Tags, outputs: &[f64], objectives: &mut [f64]) {
+        let mut sums = [0.0; TAG_NUMBERS];
+        for row in outputs.chunks_exact(TAG_NUMBERS) {
+            sums[0] += row[0].min(0.0);
+            for (sum, value) in sums[1..].iter_mut().zip(&row[1..]) {
+                *sum += value.max(0.0);
+            }
+        }
+        let [log_probability, right, found, same] = sums;
+        let words = tags.ids.len() as f64;
+        let there = metrics::entities_there(tags) as f64;
+        let ratio = |part: f64, all: f64| {
+            if all > 0.0 {
+                (part / all).min(1.0)
+            } else {
+                0.0
+            }
+        };
+        objectives[0] = log_probability / words;
+        for ((metric, direction), out) in self.metrics.iter().zip(&mut objectives[1..]) {
+            *out = direction.maximised(match metric {
+                Metric::EntityF1 => ratio(2.0 * right, found + there),
+                Metric::EntityPrecision => ratio(right, found),
+                Metric::EntityRecall => ratio(right, there),
+                Metric::TagAccuracy => ratio(same, words),
+                _ => f64::NAN,
+            });
+        }
+    }
+
+    /// The classes of the rows: examples, or words.
     fn classes(&self) -> &[u32] {
         match &self.labels {
             Labels::Class(ids) => ids,
-            Labels::Value(_) | Labels::Tokens(_) => &[],
+            Labels::Tags(tags) => &tags.ids,
+            _ => &[],
         }
     }
 
     fn counts(&self) -> &[u32] {
         match &self.labels {
             Labels::Tokens(counts) => counts,
-            Labels::Class(_) | Labels::Value(_) => &[],
+            _ => &[],
         }
     }
 
@@ -250,7 +352,9 @@ impl Composite for OutputObjectives {
         let examples = self.labels.len();
         match self.form {
             Form::Margin | Form::Values => examples,
-            Form::Centred { classes } => examples * classes,
+            Form::Centred { classes } => self.classes().len() * classes,
+            Form::Answers => ANSWER_NUMBERS * examples,
+            Form::TagSums => TAG_NUMBERS * examples,
             Form::Scores { .. } => 2 * examples,
             Form::Tokens | Form::TokenSums => {
                 self.token_outputs() + self.texts().map(TextMetric::width).sum::<usize>()
@@ -287,6 +391,19 @@ impl Composite for OutputObjectives {
                 let values = &values;
                 self.write(loss, &Predictions::Logits { values, classes }, objectives);
             }
+            (Form::Centred { classes }, Labels::Tags(tags)) => {
+                let values: Vec<f32> = outputs.iter().map(|z| *z as f32).collect();
+                let rows = outputs.chunks_exact(classes).zip(&tags.ids);
+                let target: f64 = rows.map(|(row, &tag)| row[tag as usize]).sum();
+                let words = tags.ids.len() as f64;
+                let loss = (sum_log_sum_exp(&values, classes) - target) / words;
+                let (values, tags) = (&values, classes);
+                self.write(loss, &Predictions::Tags { values, tags }, objectives);
+            }
+            (Form::Answers, Labels::Answers(answers)) => {
+                self.write_answers(answers, outputs, objectives);
+            }
+            (Form::TagSums, Labels::Tags(tags)) => self.write_tags(tags, outputs, objectives),
             (Form::Tokens, _) => {
                 let (tokens, texts) = outputs.split_at(self.token_outputs());
                 let rows = tokens.chunks_exact(2);
@@ -326,7 +443,7 @@ impl Composite for OutputObjectives {
                     / n;
                 self.write(loss, &Predictions::Values(&values), objectives);
             }
-            (_, Labels::Class(_) | Labels::Tokens(_)) => objectives.fill(f64::NAN),
+            _ => objectives.fill(f64::NAN),
         }
     }
 }
@@ -350,7 +467,10 @@ mod tests {
     /// The loss and `metrics` of outputs that vary with example and class, through what is
     /// modelled of them, beside the loss and metrics themselves.
     fn both(metrics: &[Metric], labels: &Labels, classes: usize) -> (Vec<f64>, Vec<f64>) {
-        let n = labels.len();
+        let n = match labels {
+            Labels::Tags(tags) => tags.ids.len(),
+            _ => labels.len(),
+        };
         let outputs: Vec<f32> = (0..n * classes)
             .map(|i| (i as f32 * 1.7).sin() * 4.0)
             .collect();
@@ -381,7 +501,14 @@ mod tests {
                 bomf_tune::metrics::mean_squared_error(&outputs, values),
                 Predictions::Values(&outputs),
             ),
-            Labels::Tokens(_) => unreachable!("they have a test of their own"),
+            Labels::Tags(tags) => (
+                bomf_tune::metrics::cross_entropy(&outputs, classes, &tags.ids),
+                Predictions::Tags {
+                    values: &outputs,
+                    tags: classes,
+                },
+            ),
+            _ => unreachable!("they have tests of their own"),
         };
         let mut expected = vec![-loss.expect("a loss")];
         for (metric, objective) in metrics.iter().zip(&objectives[1..]) {
@@ -417,6 +544,22 @@ mod tests {
             &values,
             1,
         ));
+    }
+
+    #[test]
+    fn tags_one_by_one_or_summed_give_the_scores_of_the_outputs_themselves() {
+        let names = ["O", "B-X", "I-X", "B-Y", "I-Y"].map(String::from);
+        let metrics = [Metric::EntityF1, Metric::TagAccuracy, Metric::EntityRecall];
+        for examples in [40, 2000] {
+            let counts: Vec<u32> = (0..examples).map(|i| 1 + i % 5).collect();
+            let words = total(&counts);
+            let labels = Labels::Tags(Tags {
+                ids: (0..words).map(|i| ((i * i + i / 3) % 5) as u32).collect(),
+                counts,
+                names: names.clone().into(),
+            });
+            agree(both(&metrics, &labels, 5));
+        }
     }
 
     #[test]

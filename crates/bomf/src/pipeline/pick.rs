@@ -2,6 +2,7 @@
 
 use super::external::candidate::{Checkpoints, Durability};
 use super::{external, in_pool, members};
+use crate::recipe::TaskKind;
 use crate::{Error, Pick, PickRequest, read_output};
 use bomf_checkpoint::{Dtype, FolderWriter};
 use bomf_study::{FrontPoint, Results, Scores};
@@ -28,12 +29,12 @@ pub fn pick(request: &PickRequest) -> Result<Scores, Error> {
         }
         let fused = run.join("fused");
         let config = Config::read(&fused)?;
-        let outputs = config
+        let labels = config
             .raw
             .get("id2label")
             .and_then(|labels| labels.as_object());
-        let outputs = outputs.map_or(1, |labels| labels.len());
-        let network = Network::new(config, Head::Classifier { outputs })?;
+        let outputs = labels.map_or(1, |labels| labels.len());
+        let network = Network::new(config.clone(), head_of(&results.task_kind, outputs))?;
         let folders: Vec<(String, PathBuf)> = results
             .finetune
             .members
@@ -53,6 +54,23 @@ pub fn pick(request: &PickRequest) -> Result<Scores, Error> {
         writer.commit()?;
         Ok(select.clone())
     })
+}
+
+/// The head of models of a task of this kind with so many labels.
+fn head_of(task_kind: &str, outputs: usize) -> Head {
+    let kinds = TaskKind::NAMED.iter();
+    let kind = kinds
+        .copied()
+        .find_map(|(name, kind)| (name == task_kind).then_some(kind));
+    match kind {
+        Some(TaskKind::CausalLm | TaskKind::Seq2Seq) => Head::CausalLm,
+        Some(TaskKind::QuestionAnswering) => Head::QuestionAnswering,
+        Some(TaskKind::MultipleChoice) => Head::MultipleChoice,
+        Some(TaskKind::TokenClassification) => Head::TokenClassifier { outputs },
+        Some(TaskKind::Classification | TaskKind::Regression) | None => {
+            Head::Classifier { outputs }
+        }
+    }
 }
 
 /// Members of a run lie in its folder; those of `bomf fuse` where they were.

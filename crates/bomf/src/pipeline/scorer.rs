@@ -52,8 +52,20 @@ impl Scorer {
             .metrics
             .iter()
             .map(|metric| match metric {
-                recipe::Metric::Accuracy => Metric::Accuracy,
-                recipe::Metric::F1 => Metric::F1 { positive },
+                recipe::Metric::Accuracy => match kind {
+                    TaskKind::TokenClassification => Metric::TagAccuracy,
+                    _ => Metric::Accuracy,
+                },
+                recipe::Metric::F1 => match kind {
+                    TaskKind::QuestionAnswering => Metric::AnswerF1,
+                    TaskKind::TokenClassification => Metric::EntityF1,
+                    _ => Metric::F1 { positive },
+                },
+                recipe::Metric::Precision => Metric::EntityPrecision,
+                recipe::Metric::Recall => Metric::EntityRecall,
+                recipe::Metric::ExactMatch if kind == TaskKind::QuestionAnswering => {
+                    Metric::AnswerExactMatch
+                }
                 recipe::Metric::F1Macro => Metric::F1Macro,
                 recipe::Metric::Matthews => Metric::Matthews,
                 recipe::Metric::Pearson => Metric::Pearson,
@@ -126,6 +138,11 @@ impl Scorer {
                 classes: self.outputs,
             },
             Labels::Value(_) => Predictions::Values(outputs),
+            Labels::Answers(_) => Predictions::Answers(outputs),
+            Labels::Tags(_) => Predictions::Tags {
+                values: outputs,
+                tags: self.outputs,
+            },
             Labels::Tokens(counts) => {
                 let (tokens, mut rest) = of_tokens(outputs, counts);
                 for own in text_metrics(&self.metrics) {
@@ -145,6 +162,8 @@ impl Scorer {
         Ok(match labels {
             Labels::Class(ids) => metrics::cross_entropy_per_example(outputs, self.outputs, ids)?,
             Labels::Value(values) => metrics::squared_errors(outputs, values)?,
+            Labels::Answers(answers) => metrics::answer_losses(outputs, answers)?,
+            Labels::Tags(tags) => metrics::tag_losses(outputs, tags)?,
             Labels::Tokens(counts) => metrics::token_losses(of_tokens(outputs, counts).0, counts)?,
         })
     }

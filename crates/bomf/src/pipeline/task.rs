@@ -7,7 +7,7 @@ use crate::recipe::{self, Columns, Metric, Recipe, TaskKind};
 use crate::{Error, Observer};
 use bomf_study::Splits;
 use bomf_tune::TuneError;
-use bomf_tune::data::{self, DataOptions, Dataset, read_dataset};
+use bomf_tune::data::{self, AnswerRules, DataOptions, Dataset, read_dataset};
 use bomf_tune::generate::{GenerationError, Texts};
 use bomf_tune::models::{Config, LabelNames};
 use bomf_tune::tokenize::TextTokenizer;
@@ -46,18 +46,35 @@ impl Task {
     ) -> Result<Self, Error> {
         // One made in code may hold what none read from a file can.
         Recipe::from_yaml(&recipe.to_yaml(), "")?;
-        let dataset = read(dir, config, recipe, allow_no_train)?;
+        let mut dataset = read(dir, config, recipe, allow_no_train)?;
         let kind = match (recipe.task.kind, dataset.task) {
             (Some(TaskKind::Seq2Seq), _) => TaskKind::Seq2Seq,
             (_, data::Task::Classification) => TaskKind::Classification,
             (_, data::Task::Regression) => TaskKind::Regression,
             (_, data::Task::CausalLm) => TaskKind::CausalLm,
+            (_, data::Task::QuestionAnswering) => TaskKind::QuestionAnswering,
+            (_, data::Task::MultipleChoice) => TaskKind::MultipleChoice,
+            (_, data::Task::TokenClassification) => TaskKind::TokenClassification,
         };
         check_kind(kind, config, &dataset)?;
         let scorer = Scorer::new(recipe, kind, &dataset)?;
         let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
         let tokenizer = Arc::new(tokenizer);
+        let answer_rules = answer_rules(recipe, &dataset);
         let encode = |split: &data::Split| -> Result<EncodedSplit, Error> {
+            match &split.labels {
+                data::Labels::Answers(answers) => {
+                    let stride = recipe.task.question_answering.doc_stride;
+                    let (sequences, answers) =
+                        tokenizer.encode_questions(&split.texts, answers, stride, answer_rules)?;
+                    return Ok(EncodedSplit::new(sequences, data::Labels::Answers(answers)));
+                }
+                data::Labels::Tags(tags) => {
+                    let (sequences, tags) = tokenizer.encode_words(&split.texts, tags)?;
+                    return Ok(EncodedSplit::new(sequences, data::Labels::Tags(tags)));
+                }
+                _ => {}
+            }
             let texts = split
                 .texts
                 .iter()
@@ -68,7 +85,12 @@ impl Task {
                     let pairs = texts.map(|(source, target)| (source, target.unwrap_or_default()));
                     tokenizer.encode_pairs(pairs)?
                 }
-                TaskKind::Classification | TaskKind::Regression => {
+                TaskKind::MultipleChoice => {
+                    let sequences =
+                        tokenizer.encode_choices(&split.texts, dataset.num_choices())?;
+                    return Ok(EncodedSplit::new(sequences, split.labels.clone()));
+                }
+                _ => {
                     let labels = split.labels.clone();
                     return Ok(EncodedSplit::new(tokenizer.encode(texts)?, labels));
                 }
@@ -82,6 +104,15 @@ impl Task {
         };
         let [train, select, report] =
             [&dataset.train, &dataset.validation, &dataset.test].map(encode);
+        let (train, select, report) = (train?, select?, report?);
+        let encoded = [&train, &select, &report];
+        let lost: Vec<String> = dataset
+            .splits()
+            .into_iter()
+            .zip(encoded)
+            .filter_map(|(split, encoded)| note_of(split, encoded))
+            .collect();
+        dataset.notes.extend(lost);
         let folder = dir.canonicalize().ok();
         let folder = folder
             .as_deref()
@@ -99,10 +130,13 @@ impl Task {
                 TaskKind::Classification => LabelNames::Classes(dataset.label_names.clone()),
                 TaskKind::Regression => LabelNames::Regression,
                 TaskKind::CausalLm | TaskKind::Seq2Seq => LabelNames::Vocabulary,
+                TaskKind::QuestionAnswering => LabelNames::Answers,
+                TaskKind::MultipleChoice => LabelNames::Choices,
+                TaskKind::TokenClassification => LabelNames::Tags(dataset.label_names.clone()),
             },
-            train: train?,
-            select: select?,
-            report: report?,
+            train,
+            select,
+            report,
             scorer,
             notes: dataset.notes,
         };
@@ -122,9 +156,9 @@ impl Task {
 
     pub fn splits(&self) -> Splits {
         Splits {
-            train: self.train.sequences.len(),
-            select: self.select.sequences.len(),
-            report: self.report.sequences.len(),
+            train: self.train.labels.len(),
+            select: self.select.labels.len(),
+            report: self.report.labels.len(),
         }
     }
 }
@@ -142,6 +176,50 @@ fn check_kind(kind: TaskKind, config: &Config, dataset: &Dataset) -> Result<(), 
         _ => return Ok(()),
     };
     Err(out_of_range("task.kind", kind.as_str(), expected))
+}
+
+/// How answers are read off, where questions are asked: one may have none where some do.
+fn answer_rules(recipe: &Recipe, dataset: &Dataset) -> AnswerRules {
+    let own = &recipe.task.question_answering;
+    let has_none = |split: &&data::Split| match &split.labels {
+        data::Labels::Answers(answers) => answers.questions().iter().any(|q| q.answers.is_empty()),
+        _ => false,
+    };
+    AnswerRules {
+        n_best_size: own.n_best_size,
+        max_answer_length: own.max_answer_length,
+        null_score_diff_threshold: own.null_score_diff_threshold as f32,
+        has_no_answers: dataset.splits().iter().any(has_none),
+    }
+}
+
+/// What a user should know of how a split was tokenised: words that were left out, windows.
+fn note_of(split: &data::Split, encoded: &EncodedSplit) -> Option<String> {
+    match (&split.labels, &encoded.labels) {
+        (data::Labels::Tags(all), data::Labels::Tags(kept)) => {
+            let left_out = all.ids.len() - kept.ids.len();
+            (left_out > 0).then(|| {
+                format!(
+                    "{left_out} of the {} words of the {} split are left out: beyond `max_length`, \
+                     or without a token",
+                    all.ids.len(),
+                    split.name
+                )
+            })
+        }
+        (_, data::Labels::Answers(answers)) if !split.is_empty() => Some(format!(
+            "{} split: {} questions, {} of them without an answer, in {} windows",
+            split.name,
+            split.len(),
+            answers
+                .questions()
+                .iter()
+                .filter(|q| q.answers.is_empty())
+                .count(),
+            answers.windows().len()
+        )),
+        _ => None,
+    }
 }
 
 /// What is to be generated for a split, where there are metrics of texts.
@@ -187,7 +265,7 @@ fn settle(
     let given = &recipe.task;
     let names = &dataset.label_names;
     let guessed = || names.get(data::positive_class(names) as usize).cloned();
-    let needs_positive = wanted.metrics.contains(&Metric::F1);
+    let needs_positive = kind == TaskKind::Classification && wanted.metrics.contains(&Metric::F1);
     Ok(recipe::Task {
         name: Some(name.into()),
         kind: Some(kind),
@@ -195,6 +273,7 @@ fn settle(
             text: Some(dataset.columns.text.clone()),
             text_pair: dataset.columns.text_pair.clone(),
             label: Some(dataset.columns.label.clone()).filter(|label| !label.is_empty()),
+            choices: dataset.columns.choices.clone(),
         },
         metrics: wanted.metrics,
         choose_by: Some(wanted.choose_by),
@@ -202,7 +281,7 @@ fn settle(
             .positive_label
             .clone()
             .or_else(|| guessed().filter(|_| needs_positive)),
-        labels: (kind == TaskKind::Classification).then(|| names.clone()),
+        labels: (!names.is_empty()).then(|| names.clone()),
         ..given.clone()
     })
 }
@@ -220,10 +299,14 @@ fn read(
         text: columns.text.clone(),
         text_pair: columns.text_pair.clone(),
         label: columns.label.clone(),
+        choices: columns.choices.clone(),
         task: recipe.task.kind.map(|kind| match kind {
             TaskKind::Classification => data::Task::Classification,
             TaskKind::Regression => data::Task::Regression,
             TaskKind::CausalLm | TaskKind::Seq2Seq => data::Task::CausalLm,
+            TaskKind::QuestionAnswering => data::Task::QuestionAnswering,
+            TaskKind::MultipleChoice => data::Task::MultipleChoice,
+            TaskKind::TokenClassification => data::Task::TokenClassification,
         }),
         label_names: recipe.task.labels.clone(),
         allow_no_train,

@@ -42,7 +42,7 @@ pub use error::RecipeError;
 pub use evaluator::{ExternalEvaluator, ExternalObjective};
 pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
 pub use objectives::Objectives;
-pub use task::{Columns, Generation, Metric, Optimised, Task, TaskKind};
+pub use task::{Columns, Generation, Metric, Optimised, QuestionAnswering, Task, TaskKind};
 pub(crate) use write::HEADER;
 
 use indexmap::IndexMap;
@@ -316,7 +316,7 @@ pub enum Choose {
 macro_rules! named {
     ($type:ident { $($variant:ident = $name:literal),+ $(,)? }) => {
         impl $type {
-            pub(super) const NAMED: &[(&'static str, Self)] =
+            pub(crate) const NAMED: &[(&'static str, Self)] =
                 &[$(($name, Self::$variant)),+];
 
             /// Its name in a recipe.

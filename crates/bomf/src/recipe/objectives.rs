@@ -32,6 +32,8 @@ impl Recipe {
                 TaskKind::Classification => Metric::Accuracy,
                 TaskKind::Regression => Metric::Pearson,
                 TaskKind::CausalLm | TaskKind::Seq2Seq => Metric::TokenAccuracy,
+                TaskKind::QuestionAnswering | TaskKind::TokenClassification => Metric::F1,
+                TaskKind::MultipleChoice => Metric::Accuracy,
             }],
             metrics => metrics.to_vec(),
         };

@@ -3,11 +3,12 @@
 use super::hyperparameter::Domain;
 use super::node::Value;
 use super::read::{Field, Range, Section};
-use super::task::EARLY_STOPPING;
+use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
     Baseline, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation, HyperValue,
-    Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, Recipe, RecipeError, Sampling,
-    Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator, node,
+    Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, QuestionAnswering, Recipe,
+    RecipeError, Sampling, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator,
+    node,
 };
 use indexmap::IndexMap;
 
@@ -75,6 +76,12 @@ fn task(mut section: Section<'_>) -> Result<Task, RecipeError> {
     ] {
         columns.read(name, column, |f| f.text().map(Some))?;
     }
+    columns.read("choices", &mut task.columns.choices, |f| {
+        match f.node.value {
+            Value::List(_) => distinct(&f, |item| item.text()),
+            _ => f.text().map(|column| vec![column]),
+        }
+    })?;
     columns.finish()?;
     section.read("metrics", &mut task.metrics, |f| {
         distinct(&f, |item| item.word(Metric::NAMED))
@@ -92,7 +99,15 @@ fn task(mut section: Section<'_>) -> Result<Task, RecipeError> {
             _ => Ok(Some(labels)),
         }
     })?;
+    if task.kind == Some(TaskKind::QuestionAnswering) {
+        task.max_length = WINDOW_LENGTH;
+    }
     section.read("max_length", &mut task.max_length, |f| f.count(4, 32_768))?;
+    let length = task.max_length;
+    task.question_answering = QuestionAnswering::for_length(length);
+    section.read("question_answering", &mut task.question_answering, |f| {
+        question_answering(&f, length)
+    })?;
     section.read("generation", &mut task.generation, |f| generation(&f))?;
     let share = Range::above(0.0).to(0.5);
     section.read("validation_fraction", &mut task.validation_fraction, |f| {
@@ -163,6 +178,31 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
 
 /// The most columns of a factor: far above any rank that is of use.
 const MAX_RANK: usize = 1024;
+
+/// For windows of so many tokens.
+fn question_answering(
+    field: &Field<'_>,
+    max_length: usize,
+) -> Result<QuestionAnswering, RecipeError> {
+    let mut section = field.section()?;
+    let mut own = QuestionAnswering::for_length(max_length);
+    section.read("doc_stride", &mut own.doc_stride, |f| {
+        f.count(0, 32_768)?;
+        f.count(0, max_length - 1)
+            .map_err(|_| f.wrong(format!("below `task.max_length`, which is {max_length}")))
+    })?;
+    section.read("max_answer_length", &mut own.max_answer_length, |f| {
+        f.count(1, 1024)
+    })?;
+    section.read("n_best_size", &mut own.n_best_size, |f| f.count(1, 1000))?;
+    section.read(
+        "null_score_diff_threshold",
+        &mut own.null_score_diff_threshold,
+        |f| f.number(Range::from(-1e6).to(1e6)),
+    )?;
+    section.finish()?;
+    Ok(own)
+}
 
 fn generation(field: &Field<'_>) -> Result<Generation, RecipeError> {
     let mut section = field.section()?;

@@ -4,7 +4,8 @@ use super::evaluator::direction_name;
 use super::task::EARLY_STOPPING;
 use super::{
     Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, Generation, HyperValue,
-    LoraOptions, Members, Optimised, Recipe, Stage1, Stage2, Targets, Task,
+    LoraOptions, Members, Metric, Optimised, QuestionAnswering, Recipe, Stage1, Stage2, Targets,
+    Task, TaskKind,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
@@ -37,26 +38,38 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "kind",
         task.kind.map_or("auto", |kind| kind.as_str()),
-        "auto, classification, regression, causal_lm or seq2seq",
+        "auto, classification, regression, causal_lm, seq2seq, question_answering, \
+         multiple_choice or token_classification",
     );
     out.open("columns", "null: guessed");
     out.field(
         "text",
         optional_text(&task.columns.text),
-        "the text, or the first of a pair; a prompt or source",
+        "the text, or the first of a pair; a prompt or source; a question; words",
     );
     out.field(
         "text_pair",
         optional_text(&task.columns.text_pair),
-        "the second of a pair; a completion or target",
+        "the second of a pair; a completion or target; the text with the answer",
     );
-    out.field("label", optional_text(&task.columns.label), "the label");
+    out.field(
+        "label",
+        optional_text(&task.columns.label),
+        "the label; answers, tags or the right choice",
+    );
+    if !task.columns.choices.is_empty() {
+        out.field(
+            "choices",
+            list(task.columns.choices.iter().map(|column| quoted(column))),
+            "a column with a list of them, or columns with one each",
+        );
+    }
     out.close();
     out.field(
         "metrics",
         list(task.metrics.iter()),
         "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; \
-         rouge1, rouge2, rouge_l, bleu, chrf, chrf++, meteor, exact_match",
+         rouge1, rouge2, rouge_l, bleu, chrf, chrf++, meteor, exact_match; precision, recall",
     );
     out.field(
         "choose_by",
@@ -81,11 +94,15 @@ fn task(out: &mut Writer, task: &Task) {
         task.max_length,
         "tokens of an example that are kept",
     );
-    // Written only where something is generated, or said about it.
-    let writes = task
-        .metrics
-        .iter()
-        .any(|metric| metric.of_texts().is_some());
+    // Written only where answers are looked for, or something is said about it.
+    let own = &task.question_answering;
+    let answers = task.kind == Some(TaskKind::QuestionAnswering);
+    if answers || *own != QuestionAnswering::for_length(task.max_length) {
+        question_answering(out, own);
+    }
+    // Likewise where something is generated.
+    let texts = |metric: &Metric| metric.of_texts().is_some();
+    let writes = !answers && task.metrics.iter().any(texts);
     if writes || task.generation != Generation::default() {
         generation(out, &task.generation);
     }
@@ -98,6 +115,27 @@ fn task(out: &mut Writer, task: &Task) {
         "test_fraction",
         number(task.test_fraction),
         "of train, where test is missing",
+    );
+    out.close();
+}
+
+fn question_answering(out: &mut Writer, own: &QuestionAnswering) {
+    out.open("question_answering", "how answers are looked for");
+    out.field(
+        "doc_stride",
+        own.doc_stride,
+        "tokens by which windows overlap",
+    );
+    out.field("max_answer_length", own.max_answer_length, "tokens at most");
+    out.field(
+        "n_best_size",
+        own.n_best_size,
+        "of the likeliest first and last tokens are combined",
+    );
+    out.field(
+        "null_score_diff_threshold",
+        number(own.null_score_diff_threshold),
+        "no answer where that scores higher by more",
     );
     out.close();
 }

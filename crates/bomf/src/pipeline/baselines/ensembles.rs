@@ -70,7 +70,8 @@ struct Design<'a> {
     classes: usize,
 }
 
-/// What the outputs are to give. Predictions of tokens are not combined here.
+/// What the outputs are to give, the tags of words being classes. Predictions of tokens and
+/// answers are not combined here.
 #[derive(Clone, Copy)]
 enum Targets<'a> {
     Classes(&'a [u32]),
@@ -82,7 +83,8 @@ impl<'a> Targets<'a> {
         match labels {
             Labels::Class(ids) => Some(Targets::Classes(ids)),
             Labels::Value(values) => Some(Targets::Values(values)),
-            Labels::Tokens(_) => None,
+            Labels::Tags(tags) => Some(Targets::Classes(&tags.ids)),
+            Labels::Tokens(_) | Labels::Answers(_) => None,
         }
     }
 

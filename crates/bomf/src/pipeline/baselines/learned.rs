@@ -11,7 +11,6 @@ use crate::pipeline::stage2::Found;
 use crate::recipe::Recipe;
 use bomf_fuse::methods::{learned_swa, twa, uniform_soup};
 use bomf_study::MethodName;
-use bomf_tune::data::Labels;
 use bomf_tune::models::Network;
 use bomf_tune::tape::{Gradients, Tape, Workspace};
 use bomf_tune::train::EncodedSplit;
@@ -66,26 +65,8 @@ impl<'a> Slopes<'a> {
         let mut tape = Tape::training(&self.fused, &mut self.gradients, None, &self.workspace);
         let outputs = network.forward(&mut tape, &batch);
         let scale = 1.0 / of.max(1) as f32;
-        match &self.split.labels {
-            Labels::Tokens(_) => {
-                let targets = indices
-                    .iter()
-                    .flat_map(|&i| self.split.sequences.targets(i));
-                let labels: Vec<u32> = targets.copied().collect();
-                match network.vocabulary() {
-                    Some(weight) => tape.vocabulary_loss(&outputs, weight, &labels, scale),
-                    None => tape.cross_entropy(&outputs, &labels, scale),
-                };
-            }
-            Labels::Class(ids) => {
-                let labels: Vec<u32> = indices.iter().map(|&i| ids[i]).collect();
-                tape.cross_entropy(&outputs, &labels, scale);
-            }
-            Labels::Value(values) => {
-                let targets: Vec<f32> = indices.iter().map(|&i| values[i]).collect();
-                tape.squared_error(&outputs, &targets, scale);
-            }
-        }
+        self.split
+            .loss(network, &mut tape, &outputs, &batch, indices, scale);
         drop(outputs);
         tape.backward();
     }
