@@ -132,9 +132,16 @@ impl Answers {
         self.contexts.get(i).map_or("", |context| context)
     }
 
+    /// The questions at these places, which may repeat; with their windows, if they have any.
     pub(super) fn select(&self, places: &[usize]) -> Self {
         let questions = places.iter().map(|&i| self.questions[i].clone());
-        Answers::new(questions.collect())
+        let chosen = Answers::new(questions.collect());
+        if self.ends.is_empty() {
+            return chosen;
+        }
+        let contexts = places.iter().map(|&i| self.contexts[i].clone());
+        let windows = places.iter().map(|&i| self.windows[self.windows_of(i)].to_vec());
+        chosen.tokenised(contexts.collect(), windows.collect(), self.rules)
     }
 }
 

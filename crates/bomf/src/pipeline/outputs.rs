@@ -154,29 +154,31 @@ impl OutputObjectives {
     /// What of `modelled` belongs to these examples, one after another; only where
     /// [`Self::is_by_example`].
     pub fn gather(&self, modelled: &[f32], examples: &[usize]) -> Vec<f64> {
-        let width = match self.form {
-            Form::Margin | Form::Values => 1,
-            Form::Centred { classes } => classes,
-            Form::Scores { .. } | Form::TokenSums => 2,
-            Form::Tokens => return self.gather_tokens(modelled, examples),
-        };
-        let of = |&i: &usize| &modelled[i * width..(i + 1) * width];
+        let widths = (0..self.examples()).map(|i| self.width(i));
+        let ends: Vec<usize> = widths
+            .scan(0, |end, width| {
+                *end += width;
+                Some(*end)
+            })
+            .collect();
+        let of = |&i: &usize| &modelled[ends[i] - self.width(i)..ends[i]];
         let values = examples.iter().flat_map(of);
         values.map(|v| f64::from(*v)).collect()
     }
 
-    /// [`Self::gather`] where examples have as many rows as tokens.
-    fn gather_tokens(&self, modelled: &[f32], examples: &[usize]) -> Vec<f64> {
-        let mut ends: Vec<usize> = Vec::with_capacity(self.counts().len());
-        for &count in self.counts() {
-            ends.push(ends.last().unwrap_or(&0) + 2 * count as usize);
+    /// How many numbers are modelled of an example.
+    fn width(&self, example: usize) -> usize {
+        match (self.form, &self.labels) {
+            (Form::Margin | Form::Values, _) => 1,
+            (Form::Centred { classes }, Labels::Tags(tags)) => {
+                classes * tags.counts[example] as usize
+            }
+            (Form::Centred { classes }, _) => classes,
+            (Form::Scores { .. } | Form::TokenSums, _) => 2,
+            (Form::Tokens, _) => 2 * self.counts()[example] as usize,
+            (Form::Answers, _) => ANSWER_NUMBERS,
+            (Form::TagSums, _) => TAG_NUMBERS,
         }
-        let of = |&i: &usize| {
-            let start = i.checked_sub(1).map_or(0, |before| ends[before]);
-            &modelled[start..ends[i]]
-        };
-        let values = examples.iter().flat_map(of);
-        values.map(|v| f64::from(*v)).collect()
     }
 
     /// Metrics of texts, in the order of their statistics.
