@@ -117,6 +117,8 @@ pub enum Command {
     Lora(LoraArgs),
     /// Scores of a model on a split
     Eval(EvalArgs),
+    /// What a language model writes, as JSON lines
+    Generate(GenerateArgs),
     /// Write report.html again from an output folder
     Report(ReportArgs),
     /// Train a small encoder from nothing by masked language modelling
@@ -558,6 +560,36 @@ pub struct EvalArgs {
     pub predictions: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf generate --model ./out/fused --prompt \"name: The Eagle, food: French\"
+  bomf generate --model ./out/fused --data ./e2e --split test --beams 4 > texts.jsonl")]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["prompts", "data"])))]
+pub struct GenerateArgs {
+    /// Model: a folder or hf:owner/name
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// A prompt, or a source; may be given several times
+    #[arg(long = "prompt", value_name = "TEXT")]
+    pub prompts: Vec<String>,
+    /// Folder of the data whose prompts or sources are taken
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The split of the data
+    #[arg(long, value_enum, default_value = "test", value_name = "SPLIT")]
+    pub split: Split,
+    /// Recipe: task.generation says how texts are generated
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Tokens of a text at most [default: the recipe's, 64]
+    #[arg(long, value_name = "N")]
+    pub max_new_tokens: Option<usize>,
+    /// Hypotheses of a beam search [default: the recipe's, 1]
+    #[arg(long, value_name = "N")]
+    pub beams: Option<usize>,
+}
+
 /// A part of the data
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Split {
@@ -647,6 +679,9 @@ pub struct BenchArgs {
     /// Folder of train as .jsonl, .csv, .tsv or .parquet
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Recipe: its task and seed are taken
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
     /// What is measured: optimiser steps or forward passes
     #[arg(long, value_enum, value_name = "MODE")]
     pub mode: BenchMode,

@@ -29,6 +29,15 @@ pub fn answer(line: &str) -> std::io::Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush())
 }
 
+/// One of several results, as a line of JSON.
+pub fn json_line(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::Write {
+        path: "stdout".into(),
+        source: error.into(),
+    })?;
+    data(&text)
+}
+
 /// A result as JSON.
 pub fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Write {

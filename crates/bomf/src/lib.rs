@@ -18,10 +18,11 @@ pub use merge::{DiffRequest, MergeOutcome, MergeRequest, VerifyRequest, diff, me
 pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
 pub use pipeline::{
-    Conversation, EvaluatorFault, bench, eval, finetune, fuse, pick, pretrain, run, serve, tune,
+    Conversation, EvaluatorFault, Generated, bench, eval, finetune, fuse, generate, pick, pretrain,
+    run, serve, tune,
 };
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
-    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, Pick, PickRequest,
-    PretrainOutcome, PretrainRequest, RunRequest, Split,
+    BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, GenerateRequest, Pick,
+    PickRequest, PretrainOutcome, PretrainRequest, Prompts, RunRequest, Split,
 };

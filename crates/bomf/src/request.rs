@@ -81,6 +81,34 @@ pub struct EvalRequest {
     pub threads: usize,
 }
 
+/// What a model writes: `bomf generate`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateRequest {
+    /// The model: a folder or `hf:owner/name`.
+    pub model: String,
+    /// What it is given.
+    pub prompts: Prompts,
+    /// `task.generation` says how, `task.columns` where the prompts are, and
+    /// `task.max_length` how much of one is read.
+    pub recipe: Recipe,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+}
+
+/// What a model is to go on from, or to write from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompts {
+    /// These texts.
+    Texts(Vec<String>),
+    /// The texts of a split.
+    Data {
+        /// Folder of the data, as for [`RunRequest::data`].
+        dir: PathBuf,
+        /// The split.
+        split: Split,
+    },
+}
+
 /// A part of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Split {
@@ -174,8 +202,8 @@ pub struct BenchRequest {
     pub batch_size: usize,
     /// Examples that are used, from the first on; `None` uses all.
     pub limit: Option<usize>,
-    /// Seed of the order and of dropout.
-    pub seed: u64,
+    /// The task, and the seed of the order and of dropout.
+    pub recipe: Recipe,
     /// Threads; 0 takes every core.
     pub threads: usize,
 }

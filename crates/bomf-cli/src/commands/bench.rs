@@ -15,7 +15,7 @@ pub fn command(args: BenchArgs, context: &mut Context<'_>) -> Result<(), Failure
         },
         batch_size: args.batch_size,
         limit: args.limit,
-        seed: context.global.seed.unwrap_or(0),
+        recipe: context.recipe(args.recipe.as_deref())?,
         threads: context.global.threads,
     };
     let outcome = bomf::bench(&request, &mut context.progress)?;

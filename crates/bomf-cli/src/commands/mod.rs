@@ -7,6 +7,7 @@ mod diff;
 mod eval;
 mod finetune;
 mod fuse;
+mod generate;
 mod lora;
 mod merge;
 mod methods;
@@ -44,6 +45,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Methods(args) => methods::command(args, context),
         Command::Lora(args) => lora::command(args, context),
         Command::Eval(args) => eval::command(args, context),
+        Command::Generate(args) => generate::command(args, context),
         Command::Pick(args) => pick::command(args, context),
         Command::Report(args) => report::command(args, context),
         Command::Pretrain(args) => pretrain::command(args, context),

@@ -5,8 +5,9 @@
 //! many as there are beams do not end. Those that end, and are among the likeliest beams, are
 //! finished with the score `log p / length^penalty`, and the best so many of them are kept.
 
-use super::logits::{log_softmax, penalise};
+use super::logits::penalise;
 use super::{EarlyStopping, GenerationOptions};
+use crate::kernels::cross_entropy::log_softmax;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 

@@ -78,6 +78,19 @@ fn score_row(logits: &[f32], label: usize) -> [f32; 2] {
     [target - max - sum.ln(), target - others]
 }
 
+/// Turns one row of logits into log-probabilities.
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma"
+))]
+pub fn log_softmax(logits: &mut [f32]) {
+    let max = lane_max(logits);
+    let log_sum = lane_sum(logits.len(), |i| exp(logits[i] - max)).ln();
+    for z in logits.iter_mut() {
+        *z = *z - max - log_sum;
+    }
+}
+
 /// For each row its label's log-probability and lead, `[rows, 2]`; a lead over nothing is
 /// the largest number.
 ///

@@ -146,11 +146,13 @@ impl Network {
         let options = adapters.options();
         let modules: Vec<&str> = adapters.iter().map(|a| a.module.as_str()).collect();
         let saved = self.head_modules();
+        let is_pair = self.config().model_type.is_encoder_decoder();
         let config = json!({
             "peft_type": "LORA",
             "base_model_name_or_path": base_model,
             "task_type": match self.head() {
                 Head::Classifier { .. } => Some("SEQ_CLS"),
+                Head::CausalLm if is_pair => Some("SEQ_2_SEQ_LM"),
                 Head::CausalLm => Some("CAUSAL_LM"),
                 Head::QuestionAnswering => Some("QUESTION_ANS"),
                 Head::TokenClassifier { .. } => Some("TOKEN_CLS"),

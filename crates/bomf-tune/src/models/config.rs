@@ -430,12 +430,21 @@ impl Fields<'_> {
                 "`decoder_start_token_id` is {start}, but there are {vocab_size} tokens"
             )));
         }
+        let (num_heads, head_dim) = (
+            self.positive("num_heads", Some(8))?,
+            self.positive("d_kv", Some(64))?,
+        );
+        if num_heads * head_dim > MAX_SIZE {
+            return Err(self.error(format!(
+                "{num_heads} heads of {head_dim} columns are more than {MAX_SIZE}"
+            )));
+        }
         Ok(Config {
             model_type: ModelType::T5,
             vocab_size,
             hidden_size,
             num_layers,
-            num_heads: self.positive("num_heads", Some(8))?,
+            num_heads,
             intermediate_size: self.positive("d_ff", Some(2048))?,
             activation,
             max_positions: MAX_SIZE,
@@ -451,7 +460,7 @@ impl Fields<'_> {
             decoder: None,
             encoder_decoder: Some(EncoderDecoder {
                 decoder_layers,
-                head_dim: self.positive("d_kv", Some(64))?,
+                head_dim,
                 gated,
                 buckets,
                 max_distance,

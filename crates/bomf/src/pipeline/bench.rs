@@ -3,7 +3,7 @@
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::{at_least, in_pool, peak_rss_mb};
-use crate::{BenchMode, BenchOutcome, BenchRequest, Error, Observer, Recipe, resolve_model};
+use crate::{BenchMode, BenchOutcome, BenchRequest, Error, Observer, resolve_model};
 use bomf_tune::TuneError;
 use bomf_tune::data::Labels;
 use bomf_tune::models::{Config, Model};
@@ -30,12 +30,9 @@ fn bench_here(request: &BenchRequest, observer: &mut dyn Observer) -> Result<Ben
     at_least("batch_size", request.batch_size, 1)?;
     let base = resolve_model(&request.model, observer)?;
     let config = Config::read(&base)?;
-    let recipe = Recipe {
-        seed: request.seed,
-        ..Recipe::default()
-    };
-    let task = Task::load(&request.data, &base, &config, &recipe, false, observer)?;
-    let mut rng = generator(request.seed, Purpose::Head);
+    let recipe = &request.recipe;
+    let task = Task::load(&request.data, &base, &config, recipe, false, observer)?;
+    let mut rng = generator(recipe.seed, Purpose::Head);
     let (mut model, _) = Model::load(&base, task.labels.head(), &mut rng)?;
     let split = first(&task.train, request.limit.unwrap_or(usize::MAX));
     let batches = split.sequences.len().div_ceil(request.batch_size) as u64;
@@ -99,7 +96,7 @@ fn train_once(
         warmup_ratio: 0.0,
         schedule: Schedule::Constant,
         adamw: AdamWOptions::default(),
-        seed: request.seed,
+        seed: request.recipe.seed,
     };
     let mut clock = Clock {
         started: Instant::now(),

@@ -635,6 +635,43 @@ mod tests {
     }
 
     #[test]
+    fn texts_behind_the_tokens_give_the_metrics_of_their_statistics() {
+        let texts = [
+            ("a b c d e", "a b c d f"),
+            ("x y z", "x z"),
+            ("", "w"),
+            ("one", "one"),
+        ];
+        let counts = vec![2, 1, 3, 1];
+        let labels = Labels::Tokens(counts.clone());
+        let mut outputs: Vec<f32> = (0..total(&counts))
+            .flat_map(|i| [-0.1 * i as f32, 0.5])
+            .collect();
+        let all = [TextMetric::Bleu, TextMetric::RougeL, TextMetric::Chrf];
+        let mut metrics = vec![Metric::TokenAccuracy];
+        let mut objectives = vec![
+            objective("loss", Direction::Minimize),
+            objective("token_accuracy", Direction::Maximize),
+        ];
+        for metric in all {
+            for (text, reference) in texts {
+                outputs.extend(metric.statistics(text, reference, false));
+            }
+            metrics.push(Metric::Text(metric));
+            objectives.push(objective(metric.name(), Direction::Maximize));
+        }
+        let of_outputs = OutputObjectives::new(&objectives, &metrics, &labels, 2);
+        let modelled = of_outputs.modelled(&outputs);
+        assert_eq!(modelled.len(), of_outputs.outputs());
+        let modelled: Vec<f64> = modelled.iter().map(|v| f64::from(*v)).collect();
+        let mut found = vec![0.0; objectives.len()];
+        of_outputs.evaluate(&modelled, &mut found);
+        let mut expected = vec![-0.1 * (0..7).sum::<i32>() as f64 / 7.0, 1.0];
+        expected.extend(all.map(|metric| metric.compute(texts, false)));
+        agree((found, expected));
+    }
+
+    #[test]
     fn of_many_logits_two_numbers_an_example_give_the_loss_and_the_accuracy() {
         let labels = ids(600, 77);
         let (found, expected) = both(&[Metric::Accuracy, Metric::F1Macro], &labels, 77);

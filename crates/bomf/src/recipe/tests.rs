@@ -54,6 +54,17 @@ fn values_are_read() {
         "task: {kind: causal_lm, metrics: [token_accuracy, perplexity], choose_by: perplexity}",
         "kind: causal_lm; metrics: [token_accuracy, perplexity]; choose_by: perplexity",
     );
+    check(
+        "task: {kind: seq2seq, metrics: [rouge_l, chrf++], generation: {beams: 4, \
+         early_stopping: true, stem: true}}",
+        "kind: seq2seq; metrics: [rouge_l, chrf++]; generation:; max_new_tokens: 64; beams: 4; \
+         length_penalty: 1; early_stopping: true; repetition_penalty: 1; sample: null; stem: true",
+    );
+    check(
+        "task: {generation: {sample: {top_k: 5, temperature: 0.7}, max_new_tokens: 9}}",
+        "generation:; max_new_tokens: 9; beams: 1; length_penalty: 1; early_stopping: false; \
+         repetition_penalty: 1; sample: {temperature: 0.7, top_k: 5, top_p: 1}; stem: false",
+    );
     check("stage1: {trials: 2}", "trials: 2; initial: 2");
     check("stage1: {frozen_layers: 4}", "frozen_layers: 4");
     check("members: {window: [0.25, 4]}", "window: [0.25, 4.0]");

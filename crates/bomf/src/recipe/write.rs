@@ -68,8 +68,7 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "metrics",
         list(task.metrics.iter()),
-        "accuracy, f1, f1_macro, matthews; pearson, spearman, mse; token_accuracy, perplexity; \
-         rouge1, rouge2, rouge_l, bleu, chrf, chrf++, meteor, exact_match; precision, recall",
+        "of the kind of task: accuracy, f1, spearman, perplexity, rouge_l and more",
     );
     out.field(
         "choose_by",

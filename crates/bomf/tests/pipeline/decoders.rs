@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// A Llama of two layers with new weights and the tests' tokenizer.
-fn decoder(dir: &Path) -> PathBuf {
+pub fn decoder(dir: &Path) -> PathBuf {
     let words = Config::read(encoder()).unwrap().vocab_size;
     let raw = json!({
         "model_type": "llama", "vocab_size": words, "hidden_size": 32, "intermediate_size": 64,
@@ -31,7 +31,7 @@ fn decoder(dir: &Path) -> PathBuf {
 }
 
 /// The sentences with their tone as the completion.
-fn write_completions(dir: &Path) {
+pub fn write_completions(dir: &Path) {
     std::fs::create_dir_all(dir).unwrap();
     for (split, n, seed) in [("train", 200, 1), ("validation", 48, 2), ("test", 48, 3)] {
         let lines = rows(Kind::Sentences, n, seed).into_iter();
@@ -152,7 +152,7 @@ fn an_encoder_is_refused_as_a_language_model() {
     let error = bomf::run(&request(&data, &out, recipe), &mut Silent).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("an encoder is no causal language model"),
+        text.contains("an encoder is no language model that writes"),
         "{text}"
     );
     assert!(!out.exists());

@@ -15,3 +15,4 @@ mod lora;
 mod run;
 mod serve;
 mod steps;
+mod writing;
