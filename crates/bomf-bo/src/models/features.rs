@@ -59,11 +59,7 @@ impl Gram {
             return fault(MetricFault::NegativeEigenvalue);
         }
 
-        // sum over i < j of (e_i - e_j)' G (e_i - e_j) = n tr G - 1' G 1.
-        let trace: f64 = (0..n).map(|i| g(i, i)).sum();
-        let total: f64 = entries().map(|(i, j)| g(i, j)).sum();
-        let pairs = (n * (n - 1) / 2).max(1) as f64;
-        let mean_square = (n as f64 * trace - total) / pairs;
+        let mean_square = mean_square(n, g);
         if top <= 0.0 || mean_square <= NEGLIGIBLE * top {
             return fault(MetricFault::Zero);
         }
@@ -108,11 +104,112 @@ impl Gram {
         Self::new(&rows)
     }
 
+    /// The metric of mixtures by block: with `blocks` (`B` matrices, `n x n`) the inner products
+    /// of the members' differences within each block, the squared distance of two points
+    /// `x = (w^1, .., w^B)` is the sum of the blocks' own,
+    /// `sum_b (w^b - v^b)' ((1 - share) G_b + share I / B) (w^b - v^b)`.
+    ///
+    /// Its unit is that of [`Self::blended`] of the sum of the `G_b`: for mixtures with the
+    /// same coefficients in all blocks the two metrics are one.
+    ///
+    /// # Errors
+    /// [`BoError::Option`] if `share` is not in `[0, 1]`; [`BoError::NoData`] without blocks;
+    /// [`BoError::Metric`] as [`Self::new`], of a block or of their sum.
+    pub fn of_blocks<R: AsRef<[f64]>>(blocks: &[Vec<R>], share: f64) -> Result<Self> {
+        let first = blocks.first().ok_or(BoError::NoData)?;
+        let n = first.len();
+        let square = |rows: &Vec<R>| rows.len() == n && rows.iter().all(|r| r.as_ref().len() == n);
+        if !blocks.iter().all(square) {
+            return Err(BoError::Metric {
+                reason: MetricFault::NotSquare,
+            });
+        }
+        let entry = |b: usize, i: usize, j: usize| blocks[b][i].as_ref()[j];
+        let total = |i: usize, j: usize| (0..blocks.len()).map(|b| entry(b, i, j)).sum::<f64>();
+        let sum: Vec<Vec<f64>> = (0..n)
+            .map(|i| (0..n).map(|j| total(i, j)).collect())
+            .collect();
+        // Tells what is wrong with the whole, or with the share.
+        Self::new(&sum)?.blended(share)?;
+        let unit = 2.0 / mean_square(n, |i, j| sum[i][j]);
+        let own = share / blocks.len() as f64;
+        let mut factor = Vec::with_capacity(blocks.len() * n);
+        for b in 0..blocks.len() {
+            let largest = (0..n).fold(0.0_f64, |a, i| a.max(entry(b, i, i).abs()));
+            let matrix = Mat::from_fn(n, n, |i, j| {
+                let mean = 0.5 * (entry(b, i, j) + entry(b, j, i));
+                (1.0 - share) * unit * mean + if i == j { own } else { 0.0 }
+            });
+            let Some((values, vectors)) = symmetric_eigen(&matrix) else {
+                return Err(BoError::Metric {
+                    reason: MetricFault::NotFinite,
+                });
+            };
+            if values.iter().any(|v| *v < -ROUNDING * unit * largest) {
+                return Err(BoError::Metric {
+                    reason: MetricFault::NegativeEigenvalue,
+                });
+            }
+            for (value, vector) in values.iter().zip(vectors) {
+                if *value > NEGLIGIBLE {
+                    let mut row = vec![0.0; blocks.len() * n];
+                    for (r, v) in row[b * n..].iter_mut().zip(vector) {
+                        *r = value.sqrt() * v;
+                    }
+                    factor.push(row);
+                }
+            }
+        }
+        Ok(Self {
+            n: blocks.len() * n,
+            factor,
+        })
+    }
+
+    /// The features `F x`, whose plain distance is the metric's.
+    pub(crate) fn apply(&self, x: &[f64]) -> Vec<f64> {
+        self.factor.iter().map(|row| dot(row, x)).collect()
+    }
+
+    /// `F' g`, of shape `n`.
+    pub(crate) fn pull_back(&self, gradient: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.n];
+        for (row, g) in self.factor.iter().zip(gradient) {
+            axpy(*g, row, &mut out);
+        }
+        out
+    }
+
+    /// The part of the metric's trace that lies in each of `blocks` equal runs of the inputs:
+    /// how much of the members' differences each holds. They sum to one.
+    pub(crate) fn block_shares(&self, blocks: usize) -> Vec<f64> {
+        let width = (self.n / blocks.max(1)).max(1);
+        let mut shares = vec![0.0; blocks];
+        for row in &self.factor {
+            for (share, part) in shares.iter_mut().zip(row.chunks(width)) {
+                *share += dot(part, part);
+            }
+        }
+        let total: f64 = shares.iter().sum();
+        shares.iter_mut().for_each(|share| *share /= total);
+        shares
+    }
+
     /// Number of inputs `n`.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.n
     }
+}
+
+/// The mean over all pairs of vertices of `(e_i - e_j)' G (e_i - e_j)`.
+fn mean_square(n: usize, g: impl Fn(usize, usize) -> f64) -> f64 {
+    // The sum over i < j is n tr G - 1' G 1.
+    let trace: f64 = (0..n).map(|i| g(i, i)).sum();
+    let entries = (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
+    let total: f64 = entries.map(|(i, j)| g(i, j)).sum();
+    let pairs = (n * (n - 1) / 2).max(1) as f64;
+    (n as f64 * trace - total) / pairs
 }
 
 /// Inputs to features, linearly.
@@ -142,7 +239,7 @@ impl Features {
     pub(super) fn apply(&self, x: &[f64]) -> Vec<f64> {
         match self {
             Self::Identity(_) => x.to_vec(),
-            Self::Linear(gram) => gram.factor.iter().map(|row| dot(row, x)).collect(),
+            Self::Linear(gram) => gram.apply(x),
         }
     }
 
@@ -150,13 +247,7 @@ impl Features {
     pub(super) fn pull_back(&self, gradient: Vec<f64>) -> Vec<f64> {
         match self {
             Self::Identity(_) => gradient,
-            Self::Linear(gram) => {
-                let mut out = vec![0.0; gram.n];
-                for (row, g) in gram.factor.iter().zip(&gradient) {
-                    axpy(*g, row, &mut out);
-                }
-                out
-            }
+            Self::Linear(gram) => gram.pull_back(&gradient),
         }
     }
 }

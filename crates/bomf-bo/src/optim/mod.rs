@@ -9,6 +9,7 @@ mod basis;
 mod local;
 mod maximise;
 mod nearest;
+mod on_blocks;
 mod on_box;
 mod on_constrained;
 mod on_product;

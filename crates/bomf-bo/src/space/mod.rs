@@ -4,11 +4,13 @@
 //! Models and acquisition functions see vectors of numbers only, a point's
 //! *coordinates*. A [`BoxSpace`] maps its configurations onto the unit cube and
 //! back; a [`SimplexSpace`] is its own coordinate system, since a kernel on the
-//! weights needs no other; a [`ProductSpace`] lays several of them side by side;
+//! weights needs no other; a [`ProductSpace`] lays several of them side by side, a
+//! [`BlockSpace`] the same simplex once for each block of a model;
 //! [`Constrained`] keeps what a caller allows of any. [`Space`] is what all have
 //! in common. Every space and point can be stored with `serde`, and is checked
 //! when it is read.
 
+mod blocks;
 mod boxes;
 mod builder;
 mod condition;
@@ -20,6 +22,7 @@ mod moves;
 mod product;
 mod simplex;
 
+pub use blocks::{BlockSpace, MixtureSpace};
 pub use boxes::{BoxSpace, Parameter};
 pub use builder::BoxSpaceBuilder;
 pub use condition::Condition;

@@ -11,8 +11,9 @@
 //! objectives where [`leave_one_out`] says that this is the better model, from
 //! a process on the objective itself. [`LogCompositeEhvi`] is the expected gain
 //! in hypervolume over these draws (of one objective, the expected
-//! improvement), and [`search_simplex`] finds its maximum where objectives are
-//! jagged.
+//! improvement), and [`search_mixtures`] finds its maximum where objectives are
+//! jagged. Mixtures may have coefficients of their own in each block of a model,
+//! for which [`BlockAgreement`] is a prior.
 //!
 //! # Three members, four right answers to find
 //! ```
@@ -55,17 +56,19 @@
 //! # Ok::<(), bomf_bo::BoError>(())
 //! ```
 
+mod agreement;
 mod fat_softplus;
 mod leave_one_out;
 mod log_ehvi;
 mod model;
 mod search;
 
+pub use agreement::BlockAgreement;
 pub(super) use fat_softplus::log_fat_softplus;
 pub use leave_one_out::{leave_one_out, prior_objectives};
 pub use log_ehvi::LogCompositeEhvi;
 pub use model::{CompositeModel, Source};
-pub use search::{PatternOptions, pattern_search, search_simplex};
+pub use search::{PatternOptions, pattern_search, search_mixtures, search_simplex};
 
 /// A known function from `p` outputs to `m` objectives, all maximised.
 pub trait Composite: Sync {

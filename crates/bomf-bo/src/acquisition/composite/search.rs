@@ -7,11 +7,13 @@
 //! point of the simplex the directions `e_i - w` generate all that stay in it,
 //! which is what such a method needs for convergence; the others are short cuts
 //! (with `h` large enough a member drops out exactly).
+//!
+//! Of mixtures by block, each block takes its turn, and after them all together.
 
 use rand::Rng;
 
 use crate::optim::{Scored, SearchOptions, SearchSpace, candidates, sort};
-use crate::space::SimplexSpace;
+use crate::space::{MixtureSpace, SimplexSpace};
 use crate::{Acquisition, Result};
 
 /// How finely to search.
@@ -22,7 +24,7 @@ pub struct PatternOptions {
     /// Stop when the step falls below this: a change of a mixture that its
     /// objectives hardly show.
     pub last_step: f64,
-    /// Largest number of sweeps over all directions.
+    /// Largest number of sweeps over all directions (of every block).
     pub max_sweeps: usize,
 }
 
@@ -46,13 +48,30 @@ pub fn pattern_search(
     start: &Scored,
     options: &PatternOptions,
 ) -> Result<Scored> {
+    pattern_search_blocks(acquisition, start, 1, options)
+}
+
+/// [`pattern_search`] on points of so many blocks.
+fn pattern_search_blocks(
+    acquisition: &dyn Acquisition,
+    start: &Scored,
+    blocks: usize,
+    options: &PatternOptions,
+) -> Result<Scored> {
     let mut best = start.clone();
     let mut step = options.first_step;
-    for _ in 0..options.max_sweeps {
+    // With several blocks, a turn each and one of all together.
+    let turns = if blocks == 1 { 1 } else { blocks + 1 };
+    let (mut turn, mut in_vain) = (0, 0);
+    for _ in 0..options.max_sweeps * turns {
         if !(step >= options.last_step && step > 0.0) {
             break;
         }
-        let moves = moves(&best.x, step);
+        let moves = match turn % turns {
+            all if all == blocks => moves_together(&best.x, blocks, step),
+            own => moves_of(&best.x, blocks, own, step),
+        };
+        turn += 1;
         let values = acquisition.values(&moves)?;
         let mut better: Option<(usize, f64)> = None;
         for (i, value) in values.into_iter().enumerate() {
@@ -64,11 +83,40 @@ pub fn pattern_search(
             Some((i, value)) => {
                 let x = moves[i].clone();
                 best = Scored { x, value };
+                in_vain = 0;
+                // Where it went well it goes on.
+                turn -= 1;
             }
-            None => step *= 0.5,
+            None => {
+                in_vain += 1;
+                if in_vain == turns {
+                    step *= 0.5;
+                    in_vain = 0;
+                }
+            }
         }
     }
     Ok(best)
+}
+
+/// The points of a sweep in block `own` alone.
+fn moves_of(x: &[f64], blocks: usize, own: usize, step: f64) -> Vec<Vec<f64>> {
+    let n = x.len() / blocks;
+    let range = own * n..(own + 1) * n;
+    let moved = moves(&x[range.clone()], step);
+    let whole = |w: Vec<f64>| {
+        let mut next = x.to_vec();
+        next[range.clone()].copy_from_slice(&w);
+        next
+    };
+    moved.into_iter().map(whole).collect()
+}
+
+/// The points of a sweep of all blocks alike: towards each member.
+fn moves_together(x: &[f64], blocks: usize, step: f64) -> Vec<Vec<f64>> {
+    let n = x.len() / blocks;
+    let towards = |i| x.chunks_exact(n).flat_map(move |w| towards(w, i, step));
+    (0..n).map(|i| towards(i).collect()).collect()
 }
 
 /// The points of one sweep.
@@ -115,6 +163,30 @@ pub fn search_simplex<R: Rng + ?Sized>(
     pattern: &PatternOptions,
     rng: &mut R,
 ) -> Result<Vec<Scored>> {
+    search_mixtures(
+        space,
+        acquisition,
+        incumbents,
+        smooth,
+        options,
+        pattern,
+        rng,
+    )
+}
+
+/// [`search_simplex`] on any space of mixtures, by block too.
+///
+/// # Errors
+/// As [`search_simplex`].
+pub fn search_mixtures<S: MixtureSpace + SearchSpace, R: Rng + ?Sized>(
+    space: &S,
+    acquisition: &dyn Acquisition,
+    incumbents: &[Vec<f64>],
+    smooth: bool,
+    options: &SearchOptions,
+    pattern: &PatternOptions,
+    rng: &mut R,
+) -> Result<Vec<Scored>> {
     let mut scored = candidates(space, acquisition, incumbents, options, rng)?;
     let mut refined = Vec::with_capacity(scored.len() + options.restarts);
     for start in scored.iter().take(options.restarts) {
@@ -123,7 +195,9 @@ pub fn search_simplex<R: Rng + ?Sized>(
         } else {
             start.clone()
         };
-        refined.push(pattern_search(acquisition, &start, pattern)?);
+        let blocks = space.blocks();
+        let found = pattern_search_blocks(acquisition, &start, blocks, pattern)?;
+        refined.push(found);
     }
     refined.append(&mut scored);
     sort(&mut refined);

@@ -14,6 +14,8 @@ use crate::acquisition::composite::{Composite, leave_one_out, prior_objectives};
 use crate::models::{
     Correlation, GaussianProcess, LeaveOneOut, LinearMean, MultiOutputGp, TrainingData,
 };
+use crate::optim::SearchSpace;
+use crate::space::MixtureSpace;
 
 /// So many observations beside the vertices before the models compete; until then the
 /// composite stands, which needs the fewest.
@@ -27,7 +29,7 @@ const CLEARLY: f64 = 0.5;
 /// Draws of the outputs when models compete.
 const EVIDENCE_DRAWS: usize = 32;
 
-impl<C: Composite> CompositeObjective<C> {
+impl<C: Composite, S: MixtureSpace + SearchSpace> CompositeObjective<C, S> {
     /// Which objectives the composite gives at all, from `outputs` of an evaluation.
     pub(super) fn computed(&self, outputs: &[f64]) -> Vec<bool> {
         let mut y = vec![f64::NAN; self.composite.objectives()];
@@ -72,7 +74,7 @@ impl<C: Composite> CompositeObjective<C> {
         rng: &mut R,
     ) -> Result<Vec<Surrogate>> {
         let m = direct.len();
-        let observations = self.inner.observations();
+        let (space, observations) = (&self.inner.trials.space, self.inner.observations());
         // Models compare on what all of them have seen.
         let of_outputs: Vec<usize> = (0..observations.len())
             .filter(|i| self.outputs[*i].is_some())
@@ -83,7 +85,7 @@ impl<C: Composite> CompositeObjective<C> {
         let compared: Vec<usize> = of_outputs
             .iter()
             .copied()
-            .filter(|i| !observations[*i].x.contains(&1.0))
+            .filter(|i| space.vertex_of(&observations[*i].x).is_none())
             .collect();
         if compared.len() < MIN_EVIDENCE {
             return Ok(vec![Surrogate::Composite; m]);

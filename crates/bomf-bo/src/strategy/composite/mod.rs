@@ -12,6 +12,7 @@
 //! out in turn.
 
 mod evidence;
+mod mean;
 mod step;
 
 use rand::Rng;
@@ -20,17 +21,22 @@ use serde::{Deserialize, Serialize};
 use super::{MultiObjective, MultiObjectiveOptions, Observation, Outcome, RefPoint, Strategy};
 use crate::acquisition::composite::Composite;
 #[cfg(doc)]
-use crate::acquisition::composite::LogCompositeEhvi;
+use crate::acquisition::composite::{BlockAgreement, LogCompositeEhvi};
 use crate::error::expect_length;
 #[cfg(doc)]
 use crate::models::MultiOutputGp;
-use crate::models::{GpOptions, Gram, Hyperparameters, SharedHyperparameters};
-use crate::optim::SearchOptions;
-use crate::space::{SimplexSpace, Space};
+use crate::models::{GpOptions, Gram, Hyperparameters, Priors, SharedHyperparameters};
+use crate::optim::{SearchOptions, SearchSpace};
+use crate::space::{MixtureSpace, SimplexSpace};
 use crate::{BoError, Result};
 
 /// The most objectives: beyond, the boxes of the free region are too many.
 const MAX_OBJECTIVES: usize = 4;
+
+/// By default the blocks of a model want mixtures that differ by a quarter of a member's
+/// weight, or so: sets of coefficients as far apart as two members are count a factor of
+/// `e^-16` less, those a tenth apart hardly less than equal ones.
+const SPREAD: f64 = 0.25;
 
 /// Which model predicts an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,8 +56,13 @@ pub enum Surrogate {
 pub struct CompositeOptions {
     /// The reference point.
     pub ref_point: RefPoint,
-    /// A metric for the distance of mixtures, `n x n`, in the outputs' model.
+    /// A metric for the distance of mixtures, `n x n`, in the outputs' model. For mixtures by
+    /// block ([`Gram::of_blocks`]) it is that of the objectives' models too.
     pub metric: Option<Gram>,
+    /// How far the blocks' mixtures lie apart a priori, members being `sqrt(2)` apart
+    /// ([`BlockAgreement`]); `None`: as far as they will. Without a metric, or for mixtures
+    /// of one block, it says nothing.
+    pub spread: Option<f64>,
     /// The model of the outputs: kernel, starts, and the priors of lengthscale and noise.
     pub outputs: GpOptions,
     /// The models of objectives.
@@ -69,6 +80,7 @@ impl Default for CompositeOptions {
         Self {
             ref_point: RefPoint::Infer,
             metric: None,
+            spread: Some(SPREAD),
             outputs: GpOptions::default(),
             objectives: GpOptions::default(),
             surrogate: None,
@@ -83,7 +95,10 @@ impl Default for CompositeOptions {
     }
 }
 
-/// Maximises several objectives that are functions `C` of outputs, over mixtures.
+/// Maximises several objectives that are functions `C` of outputs, over mixtures: those of a
+/// [`SimplexSpace`] unless another is named. In a [`BlockSpace`](crate::space::BlockSpace) the
+/// mixtures with the same coefficients in every block say all that they say in a
+/// `SimplexSpace`; a search of shared coefficients is gone on with by telling what it found.
 ///
 /// The vertices are proposed first, then their centre: the model of the outputs stands
 /// on them. One that fails counts as the mean of the others.
@@ -123,9 +138,9 @@ impl Default for CompositeOptions {
 /// # Ok::<(), bomf_bo::BoError>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CompositeObjective<C> {
+pub struct CompositeObjective<C, S: SearchSpace = SimplexSpace> {
     /// Objectives, front, and the models of objectives.
-    inner: MultiObjective<SimplexSpace>,
+    inner: MultiObjective<S>,
     composite: C,
     options: CompositeOptions,
     /// What each observation's outputs were; `None` where they are not known.
@@ -139,14 +154,14 @@ pub struct CompositeObjective<C> {
     expected_gain: Option<f64>,
 }
 
-impl<C: Composite> CompositeObjective<C> {
+impl<C: Composite, S: MixtureSpace + SearchSpace> CompositeObjective<C, S> {
     /// A search of `space` that knows nothing yet.
     ///
     /// # Errors
     /// [`BoError::Option`] for more than four objectives, for none, without a draw or
     /// for a reference point that is not finite; [`BoError::Dimension`] if this or the
     /// metric does not fit.
-    pub fn new(space: SimplexSpace, composite: C, options: CompositeOptions) -> Result<Self> {
+    pub fn new(space: S, composite: C, mut options: CompositeOptions) -> Result<Self> {
         let m = composite.objectives();
         let refuse = |option, value: usize, range| {
             Err(BoError::Option {
@@ -167,12 +182,19 @@ impl<C: Composite> CompositeObjective<C> {
         if let Some(metric) = &options.metric {
             expect_length("the metric", metric.dim(), space.dim())?;
         }
+        // On the diagonal, distances are those of the one simplex.
+        let priors = || Priors::scaled(space.members() as f64);
+        options.outputs.priors.get_or_insert_with(priors);
+        let mut objectives = options.objectives.clone();
+        if space.blocks() > 1 && objectives.metric.is_none() {
+            objectives.metric.clone_from(&options.metric);
+        }
         let inner = MultiObjective::new(
             space,
             MultiObjectiveOptions {
                 n_initial: Some(1),
                 ref_point: options.ref_point.clone(),
-                model: options.objectives.clone(),
+                model: objectives,
                 ..MultiObjectiveOptions::default()
             },
         )?;
@@ -237,10 +259,10 @@ impl<C: Composite> CompositeObjective<C> {
     }
 }
 
-impl<C: Composite> Strategy for CompositeObjective<C> {
-    type Space = SimplexSpace;
+impl<C: Composite, S: MixtureSpace + SearchSpace> Strategy for CompositeObjective<C, S> {
+    type Space = S;
 
-    fn space(&self) -> &SimplexSpace {
+    fn space(&self) -> &S {
         self.inner.space()
     }
 

@@ -4,19 +4,20 @@ use bomf_pareto::hypervolume;
 use rand::Rng;
 
 use super::{CompositeObjective, Surrogate};
-use crate::acquisition::Acquisition;
 use crate::acquisition::composite::{
-    Composite, CompositeModel, LogCompositeEhvi, PatternOptions, Source, search_simplex,
+    BlockAgreement, Composite, CompositeModel, LogCompositeEhvi, PatternOptions, Source,
+    search_mixtures,
 };
+use crate::acquisition::{Acquisition, Weighted};
 use crate::models::{Correlation, GpOptions, LinearMean, MultiOutputGp, Standardiser};
-use crate::optim::Scored;
-use crate::space::Space;
+use crate::optim::{Scored, SearchSpace};
+use crate::space::MixtureSpace;
 use crate::strategy::Observation;
 #[cfg(doc)]
 use crate::strategy::Strategy;
 use crate::{BoError, Result};
 
-impl<C: Composite> CompositeObjective<C> {
+impl<C: Composite, S: MixtureSpace + SearchSpace> CompositeObjective<C, S> {
     /// The next mixture to evaluate. Several may be pending at a time (asked for and not
     /// told yet): each is taken to come out as the model expects ("kriging believer":
     /// Ginsbourger, Le Riche and Carraro 2010, section 3.2).
@@ -108,9 +109,16 @@ impl<C: Composite> CompositeObjective<C> {
         }
         let acquisition = LogCompositeEhvi::new(draws, &front, &ref_point, &scales)?;
         let incumbents: Vec<Vec<f64>> = self.inner.front().iter().map(|o| o.x.clone()).collect();
-        let ranked = search_simplex(
-            &self.inner.trials.space,
-            &acquisition,
+        let space = &self.inner.trials.space;
+        let mut sought = Weighted::new(&acquisition);
+        if let (Some(metric), Some(spread)) = (&self.options.metric, self.options.spread)
+            && space.blocks() > 1
+        {
+            sought = sought.times(BlockAgreement::new(metric, space.blocks(), spread)?);
+        }
+        let ranked = search_mixtures(
+            space,
+            &sought,
             &incumbents,
             acquisition.model().is_smooth(),
             &self.options.search,
@@ -127,9 +135,11 @@ impl<C: Composite> CompositeObjective<C> {
     /// The first vertex, or else the centre, that is neither told nor pending.
     fn unknown_start(&self) -> Option<Vec<f64>> {
         let space = &self.inner.trials.space;
-        let start = (0..space.dim()).filter_map(|i| space.vertex(i));
+        let n = space.members();
+        let vertex = |i: usize| (0..n).map(|j| if i == j { 1.0 } else { 0.0 }).collect();
+        let start = (0..n).map(vertex).chain([vec![1.0 / n as f64; n]]);
         start
-            .chain([space.centre()])
+            .map(|w: Vec<f64>| space.shared(&w))
             .find(|x| self.inner.trials.is_new(x))
     }
 
@@ -146,29 +156,6 @@ impl<C: Composite> CompositeObjective<C> {
     /// The objectives of the observations that succeeded.
     fn ys(&self) -> impl Iterator<Item = &[f64]> {
         self.inner.observations().iter().filter_map(Observation::y)
-    }
-
-    /// The mixture of the vertices' outputs.
-    fn mean(&self, x: &[Vec<f64>], z: &[Vec<f64>]) -> Result<LinearMean> {
-        let n = self.inner.space().dim();
-        let known: Vec<Option<&Vec<f64>>> = (0..n)
-            .map(|i| {
-                let place = x.iter().position(|x| x[i] == 1.0)?;
-                Some(&z[place])
-            })
-            .collect();
-        let found: Vec<&Vec<f64>> = known.iter().copied().flatten().collect();
-        // Without any vertex, whatever is known stands for them.
-        let of = if found.is_empty() {
-            z.iter().collect()
-        } else {
-            found
-        };
-        let average: Vec<f64> = (0..self.composite.outputs())
-            .map(|p| of.iter().map(|z| z[p]).sum::<f64>() / of.len() as f64)
-            .collect();
-        let vertices: Vec<&Vec<f64>> = known.iter().map(|z| z.unwrap_or(&average)).collect();
-        LinearMean::new(&vertices)
     }
 
     /// The outputs' model and the front with `pending` points as the model expects them.
