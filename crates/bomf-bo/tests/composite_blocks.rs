@@ -239,7 +239,7 @@ fn outputs(x: &[f64]) -> Vec<f64> {
     (0..EXAMPLES)
         .map(|k| {
             let own = |b: usize, i: usize| {
-                let suits = f64::from(u8::from((i + b) % MEMBERS == 0));
+                let suits = f64::from(u8::from((i + b).is_multiple_of(MEMBERS)));
                 0.8 * suits - 0.3 + 0.7 * ((k * 7 + i * 13 + b * 29) as f64).sin()
             };
             let blocks = x.chunks_exact(MEMBERS).enumerate();
@@ -279,10 +279,7 @@ fn go<S: MixtureSpace + SearchSpace>(
     search: &mut CompositeObjective<Classifier, S>,
     count: usize,
     rng: &mut ChaCha8Rng,
-) -> Vec<Vec<f64>>
-where
-    S: Space<Point = [f64]>,
-{
+) -> Vec<Vec<f64>> {
     (0..count)
         .map(|_| {
             let x = search.ask(rng).unwrap();

@@ -218,6 +218,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
     let methods = methods
         .into_iter()
         .map(|name| Method {
+            block_weights: None,
             name,
             weights: (dice.unit() < 0.7).then(|| odd_weights(dice)),
             select: odd_scores(dice, &names),
@@ -275,15 +276,19 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
                 .collect(),
             members: (0..upto(dice, 5))
                 .map(|_| MemberRecord {
+                    run: None,
                     step: odd_step(dice),
                     path: "p&\u{b}".into(),
                     select: odd_scores(dice, &names),
                 })
                 .collect(),
+            further_runs: Vec::new(),
         },
         stage2: Stage2 {
             surrogates: indexmap::IndexMap::new(),
             choice: bomf_study::Choice::default(),
+            blocks: None,
+            basin: None,
             initial_evaluations: if dice.unit() < 0.2 {
                 usize::MAX
             } else {
@@ -300,6 +305,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
         methods,
         front: (0..upto(dice, 6))
             .map(|_| FrontPoint {
+                block_weights: None,
                 weights: odd_weights(dice),
                 select: odd_scores(dice, &names),
                 chosen: dice.unit() < 0.3,
@@ -317,6 +323,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
     };
     let journal = (0..upto(dice, 4))
         .map(|evaluation| Event::Stage2 {
+            block_weights: None,
             method: "bomf".into(),
             evaluation,
             weights: odd_weights(dice),

@@ -1,6 +1,6 @@
 //! One line of `trials.jsonl`.
 
-use crate::Scores;
+use crate::{BlockWeights, Scores};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +33,11 @@ pub enum Event {
         /// Wall-clock time it took.
         seconds: f64,
     },
-    /// An evaluation of the full model during its one fine-tuning run.
+    /// An evaluation of the full model during a fine-tuning run.
     Finetune {
+        /// Which run, from 1, where there are several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<usize>,
         /// Optimiser steps made.
         step: u64,
         /// Passes over the training split made.
@@ -51,8 +54,11 @@ pub enum Event {
         method: String,
         /// Number of the evaluation within its method, from 0.
         evaluation: usize,
-        /// Weights of the members.
+        /// Weights of the members; of a mixture by block the mean over the trained parameters.
         weights: Vec<f64>,
+        /// Weights by block, where the blocks have weights of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block_weights: Option<BlockWeights>,
         /// How it ended.
         state: State,
         /// Scores on the select split.

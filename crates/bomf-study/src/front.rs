@@ -1,6 +1,7 @@
 //! The Pareto front of stage 2, as `pareto.json` holds it.
 
 use crate::{Objective, Scores};
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// `pareto.json`: every point of the front that stage 2 found.
@@ -17,11 +18,18 @@ pub struct Front {
     pub points: Vec<FrontPoint>,
 }
 
+/// Weights of the members by block of the model, in the blocks' order: each on the simplex.
+pub type BlockWeights = IndexMap<String, Vec<f64>>;
+
 /// A mixture of the members that no other evaluated mixture dominates, or the chosen one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrontPoint {
-    /// Weights of the members: on the simplex, one a member.
+    /// Weights of the members: on the simplex, one a member. Of a mixture by block the mean over
+    /// the trained parameters.
     pub weights: Vec<f64>,
+    /// Weights by block, where the blocks have weights of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_weights: Option<BlockWeights>,
     /// Scores on the select split.
     pub select: Scores,
     /// Whether this is the point that was written to `fused/`.

@@ -84,6 +84,7 @@ mod tests {
             method: "bomf".into(),
             evaluation,
             weights: vec![0.25, 0.75],
+            block_weights: None,
             state: State::Complete,
             scores: Scores::from_iter([("loss".to_string(), 0.1 + 0.2)]),
             seconds: 0.5,

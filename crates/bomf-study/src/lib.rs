@@ -2,7 +2,7 @@
 //! where that is kept.
 //!
 //! A study is one pass of the two-stage method over one task: stage 1 finds the
-//! hyperparameters, one fine-tuning run gathers the members, stage 2 finds the
+//! hyperparameters, one fine-tuning run (or several) gathers the members, stage 2 finds the
 //! weights that fuse them. This crate holds the *types* of its record and the
 //! files they are written to:
 //!
@@ -15,6 +15,7 @@
 //! Objectives are kept in their own direction (a loss is minimised, an accuracy
 //! maximised), each with its [`Direction`]; nothing in here is turned around.
 
+mod basin;
 mod error;
 mod event;
 mod front;
@@ -22,12 +23,13 @@ mod journal;
 mod objective;
 mod results;
 
+pub use basin::{Basin, Segment};
 pub use error::StudyError;
 pub use event::{Event, State};
-pub use front::{Front, FrontPoint};
+pub use front::{BlockWeights, Front, FrontPoint};
 pub use journal::{Journal, read_journal};
 pub use objective::{Direction, Objective, Scores};
 pub use results::{
-    Choice, CurvePoint, Finetune, HypervolumePoint, MemberRecord, Method, MethodName, Results,
-    Seconds, Splits, Stage1, Stage1Trial, Stage2,
+    BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,
+    MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,
 };

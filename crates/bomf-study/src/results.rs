@@ -1,6 +1,6 @@
 //! The outcome of a study, as `results.json` holds it.
 
-use crate::{FrontPoint, Objective, Scores};
+use crate::{Basin, BlockWeights, FrontPoint, Objective, Scores};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -100,8 +100,27 @@ pub struct Finetune {
     pub steps_per_epoch: u64,
     /// Scores along the run.
     pub curve: Vec<CurvePoint>,
-    /// The checkpoints that were gathered, by rising step.
+    /// The checkpoints that were gathered, by rising step; of several runs, run by run, the one
+    /// that this describes last.
     pub members: Vec<MemberRecord>,
+    /// Further runs whose checkpoints are members, in the order of the members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_runs: Vec<FurtherRun>,
+}
+
+/// A fine-tuning run beside that of the best configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FurtherRun {
+    /// Its number, from 2; that of the best configuration is 1.
+    pub run: usize,
+    /// Hyperparameters that stage 1 gave it; empty where they are the recipe's.
+    pub parameters: IndexMap<String, serde_json::Value>,
+    /// Step with the best chosen metric on the select split, the run's member.
+    pub best_step: u64,
+    /// Steps made.
+    pub steps: u64,
+    /// Scores along the run.
+    pub curve: Vec<CurvePoint>,
 }
 
 /// Scores at one step of the fine-tuning run.
@@ -120,6 +139,9 @@ pub struct CurvePoint {
 pub struct MemberRecord {
     /// Its training step; the number of its folder where the trainer named none.
     pub step: u64,
+    /// Which run it is of, from 1, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<usize>,
     /// Folder, relative to the output folder where it lies inside.
     pub path: String,
     /// Scores on the select split.
@@ -139,6 +161,12 @@ pub struct Stage2 {
     /// How the model that was written was taken from what was evaluated.
     #[serde(default)]
     pub choice: Choice,
+    /// The part of the search that gave each block of the model weights of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockSearch>,
+    /// The loss along segments between members, where it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basin: Option<Basin>,
     /// Hypervolume on the select split over the evaluations.
     pub history: Vec<HypervolumePoint>,
 }
@@ -156,6 +184,16 @@ pub struct Choice {
     /// on others, more being better; its average over resamples of the select split.
     #[serde(default, skip_serializing_if = "Scores::is_empty")]
     pub gap: Scores,
+}
+
+/// The search of weights by block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockSearch {
+    /// The blocks, from the bottom of the model to its head.
+    pub names: Vec<String>,
+    /// The evaluations of `bomf` before it began, as [`HypervolumePoint::evaluations`] counts
+    /// them.
+    pub after: usize,
 }
 
 /// Hypervolume after so many evaluations.
@@ -301,8 +339,12 @@ impl MethodName {
 pub struct Method {
     /// Which.
     pub name: MethodName,
-    /// Weights of the members; `None` where the method is not one model.
+    /// Weights of the members; `None` where the method is not one model. Of a mixture by block
+    /// the mean over the trained parameters.
     pub weights: Option<Vec<f64>>,
+    /// Weights by block, where the blocks have weights of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_weights: Option<BlockWeights>,
     /// Scores on the select split.
     pub select: Scores,
     /// Scores on the report split.

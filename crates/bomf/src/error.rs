@@ -72,6 +72,12 @@ pub enum Error {
         /// The method.
         method: &'static str,
     },
+    /// The members have not the blocks that a mixture has weights for.
+    #[error("the members have no blocks {}", .blocks.join(", "))]
+    OtherBlocks {
+        /// The blocks.
+        blocks: Vec<String>,
+    },
     /// There is nothing to fuse.
     #[error("fusion needs at least 2 checkpoints; found {found}")]
     TooFewMembers {
@@ -300,6 +306,9 @@ impl Error {
             Error::NoSuchPoint { .. } | Error::NoMixture { .. } => {
                 Some("`bomf pick RUN` lists what there is".into())
             }
+            Error::OtherBlocks { .. } => {
+                Some("have the members changed since the run? Fuse them again".into())
+            }
             Error::TooFewMembers { .. } => {
                 Some("give several model folders, or a folder of checkpoint-<step> folders".into())
             }
@@ -347,6 +356,7 @@ impl Error {
             | Error::UnknownLabel { .. }
             | Error::NoSuchPoint { .. }
             | Error::NoMixture { .. }
+            | Error::OtherBlocks { .. }
             | Error::NoData
             | Error::Evaluator {
                 fault:

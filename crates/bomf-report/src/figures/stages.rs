@@ -109,9 +109,12 @@ mod tests {
                 steps_per_epoch: 0,
                 curve: Vec::new(),
                 members: Vec::new(),
+                further_runs: Vec::new(),
             },
             stage2: Stage2 {
                 surrogates: indexmap::IndexMap::new(),
+                blocks: None,
+                basin: None,
                 initial_evaluations: 0,
                 choice: bomf_study::Choice::default(),
                 history: Vec::new(),

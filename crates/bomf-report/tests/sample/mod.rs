@@ -209,6 +209,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
         .iter()
         .filter(|a| !seen.iter().any(|b| dominates(&b.1, &a.1, &objectives)))
         .map(|(weights, select)| FrontPoint {
+            block_weights: None,
             weights: weights.clone(),
             select: select.clone(),
             chosen: false,
@@ -249,6 +250,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
                 _ => vec![s.clone()],
             };
             Method {
+                block_weights: None,
                 name,
                 weights,
                 report_interval: r
@@ -284,6 +286,7 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
                 .iter()
                 .enumerate()
                 .map(move |(evaluation, (weights, scores))| Event::Stage2 {
+                    block_weights: None,
                     method: method.into(),
                     evaluation,
                     weights: weights.clone(),
@@ -319,14 +322,18 @@ pub fn study(seed: u64, n: usize, metrics: &[&str]) -> (Results, Vec<Event>) {
                 .iter()
                 .enumerate()
                 .map(|(i, s)| MemberRecord {
+                    run: None,
                     step: step(i),
                     path: format!("members/checkpoint-{}", step(i)),
                     select: s.clone(),
                 })
                 .collect(),
+            further_runs: Vec::new(),
         },
         stage2: Stage2 {
             surrogates: indexmap::IndexMap::new(),
+            blocks: None,
+            basin: None,
             initial_evaluations: start.len(),
             choice: bomf_study::Choice::default(),
             history,

@@ -7,6 +7,7 @@
 //!
 //! `docs/results.md` has what this is worth.
 
+use super::blocks::sum;
 use super::evaluator::Evaluated;
 use super::goals::Goals;
 use super::outputs::OutputObjectives;
@@ -86,15 +87,14 @@ pub(super) fn bag(
     // By counts: of a mixture that is always taken nothing is rounded.
     let mut counts = vec![0usize; known.len()];
     picks.iter().for_each(|&pick| counts[pick] += 1);
-    let mut weights = vec![0.0; known[0].weights.len()];
-    for (mixture, &count) in known.iter().zip(&counts) {
-        let share = count as f64 / RESAMPLES as f64;
-        for (sum, w) in weights.iter_mut().zip(&mixture.weights) {
-            *sum += share * w;
-        }
-    }
+    let shares = counts.iter().map(|&count| count as f64 / RESAMPLES as f64);
+    let taken: Vec<(f64, &[f64])> = shares
+        .zip(&known)
+        .filter(|(share, _)| *share > 0.0)
+        .map(|(share, mixture)| (share, mixture.weights.as_slice()))
+        .collect();
     Some(Bag {
-        weights,
+        weights: sum(&taken),
         gap: gap(&draws, &picks, &known, objectives, goals),
     })
 }

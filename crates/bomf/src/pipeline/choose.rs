@@ -1,6 +1,7 @@
 //! The rules that take one of the mixtures that were evaluated.
 
 use super::bagging::bag;
+use super::blocks::sum;
 use super::evaluator::{Evaluated, Evaluator, Log};
 use super::goals::Goals;
 use super::seeds::{Purpose, generator};
@@ -53,8 +54,7 @@ pub(super) fn settle_on(
     log.evaluations = bomf.evaluations;
     let mut taken = place;
     for share in SHARES {
-        let blend = bag.weights.iter().zip(&end);
-        let weights: Vec<f64> = blend.map(|(b, e)| share * b + (1.0 - share) * e).collect();
+        let weights = sum(&[(share, &bag.weights), (1.0 - share, &end)]);
         let Some(scores) = evaluator.scores(&weights, &mut log)? else {
             continue;
         };

@@ -1,10 +1,12 @@
 //! Every method on the report split, with intervals, and its hypervolume.
 
 use super::baselines::{Combined, Fixed};
+use super::blocks::written;
 use super::evaluator::{Evaluated, Member};
 use super::goals::Goals;
 use super::mixtures::{Mixtures, outputs_of, vertex};
 use super::seeds::{Purpose, generator};
+use super::source::Source;
 use super::stage2::Found;
 use super::task::Task;
 use crate::{Error, Observer, Phase};
@@ -119,6 +121,8 @@ impl Comparison<'_> {
                     (scores.clone(), vec![scorer.maximised(&scores)])
                 }
             };
+            let mixture =
+                of.map(|own| written(&own.best.weights, self.members.len(), mixtures.blocks()));
             // A single model is what most methods give; only the searches give a front.
             let all = match name.is_search() {
                 true => all,
@@ -126,7 +130,8 @@ impl Comparison<'_> {
             };
             methods.push(Method {
                 name,
-                weights: of.map(|found| found.best.weights.clone()),
+                weights: mixture.as_ref().map(|own| own.weights.clone()),
+                block_weights: mixture.and_then(|own| own.block_weights),
                 report_interval: scorer.intervals(values, labels, &mut rng)?,
                 bomf_minus_this: match name {
                     MethodName::Bomf => IndexMap::new(),

@@ -1,5 +1,6 @@
 //! Evaluations on the select split: each written down, counted, remembered and told of.
 
+use super::blocks::{Written, written};
 use super::goals::Goals;
 use super::mixtures::vertex;
 use super::outputs::Modelled;
@@ -14,6 +15,7 @@ use std::time::Instant;
 /// A mixture and its scores on the select split.
 #[derive(Debug, Clone)]
 pub(super) struct Evaluated {
+    /// One a member, or as many a block ([`super::blocks`]).
     pub weights: Vec<f64>,
     pub scores: Scores,
     /// Standard errors of the scores, where the evaluator knows them.
@@ -102,10 +104,15 @@ impl<'a> Evaluator<'a> {
         scores: Option<&Scores>,
         started: Instant,
     ) -> Result<(), Error> {
+        let Written {
+            weights,
+            block_weights,
+        } = written(weights, self.source.len(), self.source.blocks());
         self.journal.append(&Event::Stage2 {
             method: log.label.into(),
             evaluation: log.evaluations,
-            weights: weights.to_vec(),
+            weights,
+            block_weights,
             state: match scores {
                 Some(_) => State::Complete,
                 None => State::Failed,
@@ -119,8 +126,8 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// Measures a mixture and writes that down.
-    fn measure(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Measured>, Error> {
+    /// Measures a mixture, known or not, and writes that down.
+    pub fn measure(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Measured>, Error> {
         self.stop_if_interrupted()?;
         let started = Instant::now();
         let observer = &*self.observer;

@@ -6,9 +6,10 @@ use super::compare::Comparison;
 use super::evaluator::Evaluator;
 use super::mixtures::Mixtures;
 use super::settle::settle;
+use super::source::Source;
 use super::task::Task;
 use super::{peak_rss_mb, threads};
-use crate::recipe::Recipe;
+use crate::recipe::{Blocks, Recipe};
 use crate::{Error, Observer};
 use bomf_checkpoint::{Dtype, write_json_atomic};
 use bomf_fuse::MemberSet;
@@ -55,7 +56,10 @@ pub(super) fn finish(
     let mut seconds = gathered.seconds;
     let on_disk = gathered.on_disk;
     let stage2_started = Instant::now();
-    let mut mixtures = Mixtures::new(network, members, &task.scorer, &task.select);
+    let blocks = recipe.stage2.blocks;
+    let mut mixtures =
+        Mixtures::new(network, members, &task.scorer, &task.select).with_blocks(blocks);
+    let has_blocks = mixtures.blocks().is_some();
     let goals = &task.scorer.goals;
     let mut evaluator = Evaluator::new(
         recipe,
@@ -76,7 +80,13 @@ pub(super) fn finish(
     let baselines = baselines::run(recipe, &mut evaluator, Some(&engine), &settled)?;
     settled.methods.extend(baselines.found);
     let mut notes = gathered.notes;
-    for note in baselines.notes {
+    if blocks != Blocks::None && !has_blocks {
+        notes.push("`stage2.blocks` left out: fewer than two blocks were trained".into());
+    }
+    for note in std::mem::take(&mut settled.notes)
+        .into_iter()
+        .chain(baselines.notes)
+    {
         observer.note(&note);
         notes.push(note);
     }

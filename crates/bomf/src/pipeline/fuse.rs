@@ -159,6 +159,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         .enumerate()
         .map(|(i, (step, path))| MemberRecord {
             step: step.unwrap_or(i as u64),
+            run: None,
             path: label(path),
             select: Scores::new(),
         })
@@ -185,6 +186,7 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
             steps_per_epoch: 0,
             curve: Vec::new(),
             members: records,
+            further_runs: Vec::new(),
         },
         notes,
         out,

@@ -1,16 +1,18 @@
 //! Mixtures of the members: fused in memory, run over a split.
 
+use super::blocks::Blocks;
 use super::evaluator::Evaluated;
 use super::outputs::OutputObjectives;
 use super::scorer::Scorer;
-use super::source::{Measured, Source};
-use crate::Error;
-use bomf_fuse::MemberSet;
+use super::source::{Measured, Rows, Source};
+use crate::{Error, recipe};
+use bomf_fuse::{Gram, MemberSet};
 use bomf_study::Scores;
 use bomf_tune::models::Network;
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{EncodedSplit, FrozenStates, split_outputs};
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
 
 /// Fuses and evaluates mixtures.
 pub(super) struct Mixtures<'a> {
@@ -19,6 +21,7 @@ pub(super) struct Mixtures<'a> {
     pub scorer: &'a Scorer,
     pub select: &'a EncodedSplit,
     objectives: OutputObjectives,
+    blocks: Option<Blocks>,
     fused: Vec<f32>,
     workspace: Workspace,
 }
@@ -36,14 +39,31 @@ impl<'a> Mixtures<'a> {
             scorer,
             select,
             objectives: scorer.output_objectives(&select.labels),
+            blocks: None,
             fused: vec![0.0; members.dim()],
             workspace: Workspace::default(),
         }
     }
 
+    /// The same, with blocks that may have weights of their own where a recipe asks for them and
+    /// there are any.
+    pub fn with_blocks(self, blocks: recipe::Blocks) -> Self {
+        Mixtures {
+            blocks: Blocks::of(self.members, blocks),
+            ..self
+        }
+    }
+
     /// The fused parameters.
     pub fn fuse(&mut self, weights: &[f64]) -> Result<&[f32], Error> {
-        self.members.fuse_into(weights, &mut self.fused)?;
+        match &self.blocks {
+            Some(blocks) if weights.len() > self.members.len() => {
+                let own: Vec<&[f64]> = weights.chunks(self.members.len()).collect();
+                let members = self.members;
+                members.fuse_groups_into(&blocks.groups, &own, &mut self.fused)?;
+            }
+            _ => self.members.fuse_into(weights, &mut self.fused)?,
+        }
         Ok(&self.fused)
     }
 
@@ -89,11 +109,39 @@ impl Source for Mixtures<'_> {
         Some(self.objectives.clone())
     }
 
-    fn gram(&self) -> Result<Option<Vec<Vec<f64>>>, Error> {
+    fn gram(&self) -> Result<Option<Rows>, Error> {
         let gram = self.members.gram(|name| !is_word_embedding(name))?;
-        let rows = gram.values().chunks_exact(gram.n());
-        Ok(Some(rows.map(<[f64]>::to_vec).collect()))
+        Ok(Some(rows(&gram)))
     }
+
+    fn blocks(&self) -> Option<&Blocks> {
+        self.blocks.as_ref()
+    }
+
+    fn block_grams(&self) -> Result<Option<Vec<Rows>>, Error> {
+        let Some(blocks) = &self.blocks else {
+            return Ok(None);
+        };
+        let of: HashMap<&str, usize> = (self.members.segments().iter().enumerate())
+            .map(|(i, segment)| (segment.name.as_str(), blocks.groups.of(i)))
+            .collect();
+        let of_block = |block| {
+            let is_own = |name: &str| of.get(name) == Some(&block) && !is_word_embedding(name);
+            Ok(rows(&self.members.gram(is_own)?))
+        };
+        let grams: Result<_, Error> = (0..blocks.len()).map(of_block).collect();
+        grams.map(Some)
+    }
+
+    fn losses(&self, outputs: &[f32]) -> Result<Option<Vec<f64>>, Error> {
+        let losses = self.scorer.losses(outputs, &self.select.labels)?;
+        Ok(Some(losses))
+    }
+}
+
+fn rows(gram: &Gram) -> Rows {
+    let rows = gram.values().chunks_exact(gram.n());
+    rows.map(<[f64]>::to_vec).collect()
 }
 
 /// Names of word embeddings, in every architecture that is known.

@@ -1,15 +1,19 @@
 //! The work behind each command.
 //!
 //! Data flows one way: [`task`] reads the data, [`stage1`] finds the
-//! hyperparameters, [`trajectory`] fine-tunes and gathers members, [`members`] opens
+//! hyperparameters, [`trajectory`] fine-tunes and gathers members, in several [`runs`] where
+//! the recipe says so, [`members`] opens
 //! them, [`stage2`] searches the weights through [`evaluator`] and its [`source`] of
-//! scores ([`mixtures`], or a program: [`external`]), [`choose`] takes one of
-//! what was evaluated (by [`bagging`], if the rule says so), [`compare`] puts every method on the report
+//! scores ([`mixtures`], or a program: [`external`]), with weights by block where the recipe
+//! asks for them ([`blocks`]), after a look whether they lie in one basin ([`basin`]), [`choose`]
+//! takes one of what was evaluated (by [`bagging`], if the rule says so), [`compare`] puts every method on the report
 //! split, and [`finish`] writes.
 
 mod bagging;
 mod baselines;
+mod basin;
 mod bench;
+mod blocks;
 mod choose;
 mod compare;
 mod eval;
@@ -25,6 +29,7 @@ mod outputs;
 mod pick;
 mod pretrain;
 mod run;
+mod runs;
 mod scorer;
 mod search;
 mod seeds;

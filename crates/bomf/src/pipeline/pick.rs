@@ -1,11 +1,12 @@
 //! `bomf pick`: another point of a run's front, or another method's average, as a model.
 
+use super::blocks::Blocks;
 use super::external::candidate::{Checkpoints, Durability};
 use super::{external, in_pool, members};
 use crate::recipe::TaskKind;
 use crate::{Error, Pick, PickRequest, read_output};
 use bomf_checkpoint::{Dtype, FolderWriter};
-use bomf_study::{FrontPoint, Results, Scores};
+use bomf_study::{BlockWeights, FrontPoint, Results, Scores};
 use bomf_tune::models::{Config, Head, Network};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,11 @@ pub fn pick(request: &PickRequest) -> Result<Scores, Error> {
     in_pool(request.threads, || {
         let run = &request.run;
         let (results, _) = read_output(run)?;
-        let (weights, select) = mixture(&results, request.pick)?;
+        let Mixture {
+            weights,
+            block_weights,
+            select,
+        } = mixture(&results, request.pick)?;
         if results.task_kind == external::KIND {
             let folders = results.finetune.members.iter();
             let folders = folders.map(|member| place(run, &member.path)).collect();
@@ -46,7 +51,16 @@ pub fn pick(request: &PickRequest) -> Result<Scores, Error> {
             .map(|(label, path)| (label.clone(), path.as_path()));
         let members = members::open(&network, folders)?;
         let mut params = vec![0.0; members.dim()];
-        members.fuse_into(weights, &mut params)?;
+        match block_weights {
+            None => members.fuse_into(weights, &mut params)?,
+            Some(own) => {
+                let blocks = Blocks::named(&members, own.keys()).ok_or(Error::OtherBlocks {
+                    blocks: own.keys().cloned().collect(),
+                })?;
+                let own: Vec<&[f64]> = own.values().map(Vec::as_slice).collect();
+                members.fuse_groups_into(&blocks.groups, &own, &mut params)?;
+            }
+        }
         let mut writer = FolderWriter::create(&request.target, false)?;
         network.write_into(&mut writer, &params, None, Dtype::F32, Some(&fused))?;
         // As the run wrote it, with the names of the labels.
@@ -82,17 +96,31 @@ fn place(run: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn mixture(results: &Results, pick: Pick) -> Result<(&[f64], &Scores), Error> {
+/// What is picked.
+struct Mixture<'a> {
+    weights: &'a [f64],
+    block_weights: Option<&'a BlockWeights>,
+    select: &'a Scores,
+}
+
+fn mixture(results: &Results, pick: Pick) -> Result<Mixture<'_>, Error> {
     match pick {
         Pick::Point(number) => {
             let point = number.checked_sub(1).and_then(|i| results.front.get(i));
             let FrontPoint {
-                weights, select, ..
+                weights,
+                block_weights,
+                select,
+                ..
             } = point.ok_or(Error::NoSuchPoint {
                 number,
                 points: results.front.len(),
             })?;
-            Ok((weights, select))
+            Ok(Mixture {
+                weights,
+                block_weights: block_weights.as_ref(),
+                select,
+            })
         }
         Pick::Method(name) => {
             let method = results.methods.iter().find(|method| method.name == name);
@@ -100,7 +128,11 @@ fn mixture(results: &Results, pick: Pick) -> Result<(&[f64], &Scores), Error> {
             let (weights, method) = weights.ok_or(Error::NoMixture {
                 method: name.as_str(),
             })?;
-            Ok((weights, &method.select))
+            Ok(Mixture {
+                weights,
+                block_weights: method.block_weights.as_ref(),
+                select: &method.select,
+            })
         }
     }
 }

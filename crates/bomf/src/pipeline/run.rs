@@ -3,17 +3,16 @@
 use super::finish::{Gathered, finish};
 use super::seeds::{Purpose, generator};
 use super::task::Task;
-use super::training::{score, train_options};
+use super::training::score;
 use super::trajectory::Folders;
-use super::{in_pool, members, stage1, trajectory, untuned};
+use super::{in_pool, members, runs, stage1, untuned};
 use crate::output::{TUNED, check_inputs};
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase, RunRequest, claim_output, resolve_model};
 use bomf_study::{Finetune, Journal, Results, Seconds, Stage1};
-use bomf_tune::models::{Config, Dropout, Model};
+use bomf_tune::models::{Config, Model};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::FrozenStates;
-use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -106,32 +105,25 @@ impl Prepared {
         Ok((record, tuned))
     }
 
-    /// The full run; `recipe` has its learning rate and batch size.
+    /// The full runs; `recipe` has its learning rate and batch size, and `stage1` the
+    /// configurations of further runs.
     fn finetune(
         &mut self,
         recipe: &Recipe,
+        stage1: Option<&Stage1>,
         out: &Path,
         observer: &mut dyn Observer,
     ) -> Result<Finetune, Error> {
         let started = Instant::now();
-        let choices = &recipe.finetune;
-        let seed = generator(recipe.seed, Purpose::Finetune).random();
-        let options =
-            train_options(choices, choices.epochs, seed).ok_or_else(|| untuned(choices))?;
-        if let Some(rate) = choices.dropout {
-            self.model
-                .network
-                .set_dropout(Dropout::uniform(rate as f32));
-        }
-        let (task, model) = (&self.task, &mut self.model);
         let folders = Folders {
             base: &self.base,
             name: &self.name,
             out,
         };
-        let journal = &mut self.journal;
-        let record =
-            trajectory::finetune(recipe, task, model, &options, journal, folders, observer)?;
+        let (task, model, journal) = (&self.task, &mut self.model, &mut self.journal);
+        let (record, notes) =
+            runs::finetune(recipe, stage1, task, model, journal, folders, observer)?;
+        self.notes.extend(notes);
         self.seconds.finetune = started.elapsed().as_secs_f64();
         Ok(record)
     }
@@ -175,7 +167,7 @@ pub fn run(request: &RunRequest, observer: &mut dyn Observer) -> Result<Results,
         let out = &request.out;
         let mut prepared = prepare(request, observer)?;
         let (stage1, tuned) = prepared.tune(&request.recipe, out, observer)?;
-        let finetune = prepared.finetune(&tuned, out, observer)?;
+        let finetune = prepared.finetune(&tuned, Some(&stage1), out, observer)?;
         let network = &prepared.model.network;
         let folders: Vec<PathBuf> = finetune.members.iter().map(|m| out.join(&m.path)).collect();
         let labels = finetune.members.iter().map(|m| m.path.clone());
@@ -217,8 +209,8 @@ pub fn tune(request: &RunRequest, observer: &mut dyn Observer) -> Result<Stage1,
     })
 }
 
-/// One fine-tuning run of the full model, gathering members; the recipe must have a
-/// learning rate and a batch size.
+/// The fine-tuning of the full model, gathering members; the recipe must have a
+/// learning rate and a batch size. Further runs differ by their seeds alone.
 ///
 /// # Errors
 /// As [`run`].
@@ -230,7 +222,7 @@ pub fn finetune(request: &RunRequest, observer: &mut dyn Observer) -> Result<Fin
     }
     in_pool(request.threads, || {
         let mut prepared = prepare(request, observer)?;
-        let mut record = prepared.finetune(&request.recipe, &request.out, observer)?;
+        let mut record = prepared.finetune(&request.recipe, None, &request.out, observer)?;
         prepared.score_members(&mut record, &request.out, observer)?;
         Ok(record)
     })

@@ -158,7 +158,8 @@ impl Scorer {
         }
     }
 
-    fn losses(&self, outputs: &[f32], labels: &Labels) -> Result<Vec<f64>, Error> {
+    /// The loss of each example (of a language model, of each token).
+    pub fn losses(&self, outputs: &[f32], labels: &Labels) -> Result<Vec<f64>, Error> {
         Ok(match labels {
             Labels::Class(ids) => metrics::cross_entropy_per_example(outputs, self.outputs, ids)?,
             Labels::Value(values) => metrics::squared_errors(outputs, values)?,

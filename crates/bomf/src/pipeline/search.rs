@@ -1,5 +1,6 @@
 //! The optimiser of stage 2: with models of the outputs where the source gives any and
-//! the recipe allows it, of the objectives otherwise.
+//! the recipe allows it, of the objectives otherwise; over weights that the whole model
+//! shares, or that each of its blocks has for itself.
 
 use super::evaluator::Evaluated;
 use super::goals::Goals;
@@ -9,7 +10,8 @@ use super::stage2::outcome;
 use crate::Error;
 use crate::recipe::Surrogate;
 use bomf_bo::models::Gram;
-use bomf_bo::space::SimplexSpace;
+use bomf_bo::optim::SearchSpace;
+use bomf_bo::space::{BlockSpace, MixtureSpace, SimplexSpace};
 use bomf_bo::strategy::{
     CompositeObjective, CompositeOptions, MultiObjective, MultiObjectiveOptions, RefPoint,
     StoppingRule, Strategy,
@@ -26,20 +28,49 @@ const EUCLIDEAN_SHARE: f64 = 0.5;
 const MAX_COMPOSITE: usize = 4;
 
 /// Asks for mixtures, is told what they gave.
-pub(super) enum Search {
-    Composite(Box<CompositeObjective<OutputObjectives>>),
-    Direct(Box<MultiObjective>),
+pub(super) enum Search<S: SearchSpace = SimplexSpace> {
+    Composite(Box<CompositeObjective<OutputObjectives, S>>),
+    Direct(Box<MultiObjective<S>>),
 }
 
 impl Search {
-    /// A search over the source's members that knows nothing yet.
-    pub fn new(
+    /// A search over mixtures of the source's members that knows nothing yet.
+    pub fn shared(
         surrogate: Surrogate,
         source: &dyn Source,
         goals: &Goals,
         ref_point: &[f64],
     ) -> Result<Self, Error> {
         let space = SimplexSpace::new(source.len())?;
+        Search::new(space, metric(source)?, surrogate, source, goals, ref_point)
+    }
+}
+
+impl Search<BlockSpace> {
+    /// A search over mixtures of so many blocks that knows nothing yet.
+    pub fn by_block(
+        blocks: usize,
+        surrogate: Surrogate,
+        source: &dyn Source,
+        goals: &Goals,
+        ref_point: &[f64],
+    ) -> Result<Self, Error> {
+        let space = BlockSpace::new(blocks, source.len())?;
+        let grams = source.block_grams()?;
+        let metric = grams.and_then(|grams| Gram::of_blocks(&grams, EUCLIDEAN_SHARE).ok());
+        Search::new(space, metric, surrogate, source, goals, ref_point)
+    }
+}
+
+impl<S: MixtureSpace + SearchSpace> Search<S> {
+    fn new(
+        space: S,
+        metric: Option<Gram>,
+        surrogate: Surrogate,
+        source: &dyn Source,
+        goals: &Goals,
+        ref_point: &[f64],
+    ) -> Result<Self, Error> {
         let ref_point = RefPoint::Fixed(ref_point.to_vec());
         if surrogate == Surrogate::Composite
             && goals.objectives.len() <= MAX_COMPOSITE
@@ -47,7 +78,7 @@ impl Search {
         {
             let options = CompositeOptions {
                 ref_point,
-                metric: metric(source)?,
+                metric,
                 ..CompositeOptions::default()
             };
             let search = CompositeObjective::new(space, objectives, options)?;
@@ -56,6 +87,8 @@ impl Search {
         let options = MultiObjectiveOptions {
             n_initial: Some(1),
             ref_point,
+            // On coefficients that are shared Euclid's distance does: it is the paper's.
+            metric: metric.filter(|_| space.blocks() > 1),
             ..MultiObjectiveOptions::default()
         };
         Ok(Search::Direct(Box::new(MultiObjective::new(
@@ -63,13 +96,20 @@ impl Search {
         )?)))
     }
 
-    /// What is known of a mixture; `None` where it gave no scores.
+    /// What is known of a mixture, whose weights may be shared by all blocks; `None` where it
+    /// gave no scores.
     pub fn tell(
         &mut self,
         weights: &[f64],
         goals: &Goals,
         evaluated: Option<&Evaluated>,
     ) -> Result<(), Error> {
+        let space = self.space();
+        let whole = match weights.len() < space.dim() {
+            true => space.shared(weights),
+            false => weights.to_vec(),
+        };
+        let weights = whole.as_slice();
         match (self, evaluated) {
             (Search::Composite(search), Some(evaluated)) => {
                 let outputs: Vec<f64> = evaluated.modelled.iter().map(|v| f64::from(*v)).collect();
@@ -82,6 +122,13 @@ impl Search {
             }
         }
         Ok(())
+    }
+
+    fn space(&self) -> &S {
+        match self {
+            Search::Composite(search) => Strategy::space(search.as_ref()),
+            Search::Direct(search) => Strategy::space(search.as_ref()),
+        }
     }
 
     /// The next mixture.

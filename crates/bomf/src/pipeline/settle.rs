@@ -1,13 +1,15 @@
 //! Stage 2 as it is written down, whatever gives the scores: members, search, front,
 //! `pareto.json`.
 
+use super::basin;
+use super::blocks::{Written, written};
 use super::evaluator::{Evaluated, Evaluator, Member};
 use super::goals::Goals;
 use super::stage2::{self, Found};
 use crate::Error;
 use crate::recipe::Recipe;
 use bomf_checkpoint::write_json_atomic;
-use bomf_study::{Front, FrontPoint, MemberRecord, Stage2};
+use bomf_study::{Front, FrontPoint, MemberRecord, MethodName, Stage2};
 use std::path::Path;
 
 /// What stage 2 came to.
@@ -21,6 +23,8 @@ pub(super) struct Settled {
     /// In the objectives' own directions.
     pub own_ref_point: Vec<f64>,
     pub record: Stage2,
+    /// What there is to say of the members.
+    pub notes: Vec<String>,
     /// Evaluations that `bomf` made in all.
     pub budget: usize,
 }
@@ -36,13 +40,17 @@ pub(super) fn settle(
     for (record, member) in records.iter_mut().zip(&members) {
         record.select = member.scores.clone().unwrap_or_default();
     }
-    let outcome = stage2::search(recipe, evaluator, &members)?;
+    let looked = basin::look(recipe, evaluator, &members, records)?;
+    let notes = looked.notes.clone();
+    let outcome = stage2::search(recipe, evaluator, &members, looked)?;
     let methods = outcome.methods;
     let Some(bomf) = methods.last() else {
         return Err(Error::NoMember);
     };
     let budget = bomf.evaluations;
-    let front = front(&bomf.all, outcome.front, outcome.chosen, goals);
+    let n = members.len();
+    let point = |mixture: &Evaluated| written(&mixture.weights, n, evaluator.source.blocks());
+    let front = front(&bomf.all, outcome.front, outcome.chosen, goals, &point);
     let own =
         |(objective, value): (&bomf_study::Objective, &f64)| objective.direction.maximised(*value);
     Ok(Settled {
@@ -58,6 +66,7 @@ pub(super) fn settle(
         ref_point: outcome.ref_point,
         budget,
         record: outcome.record,
+        notes,
     })
 }
 
@@ -67,6 +76,7 @@ fn front(
     mut front: Vec<usize>,
     chosen: usize,
     goals: &Goals,
+    written: &dyn Fn(&Evaluated) -> Written,
 ) -> Vec<FrontPoint> {
     // Of mixtures with equal scores the front has the first: the chosen one stands for it.
     let equal = front
@@ -79,21 +89,28 @@ fn front(
         let place = front.partition_point(|&i| value(i) >= value(chosen));
         front.insert(place, chosen);
     }
-    let point = |i: usize| FrontPoint {
-        weights: all[i].weights.clone(),
-        select: all[i].scores.clone(),
-        chosen: i == chosen,
-        dominated: i == chosen && equal.is_none(),
+    let point = |i: usize| {
+        let Written {
+            weights,
+            block_weights,
+        } = written(&all[i]);
+        FrontPoint {
+            weights,
+            block_weights,
+            select: all[i].scores.clone(),
+            chosen: i == chosen,
+            dominated: i == chosen && equal.is_none(),
+        }
     };
     front.into_iter().map(point).collect()
 }
 
 impl Settled {
-    /// The weights of the point that was chosen.
+    /// The weights of the point that was chosen, of all blocks or block after block.
     pub fn chosen(&self) -> Result<&[f64], Error> {
-        let point = self.front.iter().find(|point| point.chosen);
-        point
-            .map(|point| point.weights.as_slice())
+        let mut methods = self.methods.iter();
+        let bomf = methods.find(|found| found.name == MethodName::Bomf);
+        bomf.map(|found| found.best.weights.as_slice())
             .ok_or(Error::NoMember)
     }
 

@@ -1,6 +1,7 @@
 //! Where the scores of a mixture come from: the engine's own forward pass
 //! ([`super::mixtures`]) or a program ([`super::external`]). The search knows neither.
 
+use super::blocks::Blocks;
 use super::evaluator::Evaluated;
 use super::outputs::{Modelled, OutputObjectives};
 use crate::Error;
@@ -20,6 +21,9 @@ pub(super) struct Measured {
     /// without one.
     pub modelled: Modelled,
 }
+
+/// The inner products of the members' differences, `n x n`.
+pub(super) type Rows = Vec<Vec<f64>>;
 
 /// Gives the scores of mixtures of the members on the select split.
 pub(super) trait Source {
@@ -50,7 +54,23 @@ pub(super) trait Source {
 
     /// Inner products of the members' differences from their mean (`n x n`), where the
     /// members lie in memory.
-    fn gram(&self) -> Result<Option<Vec<Vec<f64>>>, Error> {
+    fn gram(&self) -> Result<Option<Rows>, Error> {
+        Ok(None)
+    }
+
+    /// Blocks of the model that may have weights of their own; `None` where all share one set.
+    /// Where there are any, a mixture has as many weights as members, or as many a block.
+    fn blocks(&self) -> Option<&Blocks> {
+        None
+    }
+
+    /// [`Source::gram`] of each block.
+    fn block_grams(&self) -> Result<Option<Vec<Rows>>, Error> {
+        Ok(None)
+    }
+
+    /// The loss of each example, from a mixture's outputs; `None` from a source that has none.
+    fn losses(&self, _outputs: &[f32]) -> Result<Option<Vec<f64>>, Error> {
         Ok(None)
     }
 }

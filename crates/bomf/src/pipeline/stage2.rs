@@ -6,6 +6,7 @@
 //! average of the last quarter and the greedy soup with all that it tried: on the
 //! select split the result is never worse than any of them.
 
+use super::basin::Looked;
 use super::choose::{SHARES, settle_on};
 use super::evaluator::{Evaluated, Evaluator, Log, Member};
 use super::goals::Goals;
@@ -14,12 +15,14 @@ use super::search::Search;
 use super::seeds::{Purpose, generator};
 use crate::recipe::{Choose, PLATEAU, Recipe};
 use crate::{Error, Phase};
-use bomf_bo::space::SimplexSpace;
+use bomf_bo::optim::SearchSpace;
+use bomf_bo::space::{MixtureSpace, SimplexSpace};
 use bomf_bo::strategy::{Outcome as Told, RandomSimplex, StoppingRule};
 use bomf_fuse::methods::{greedy_soup, swa, uniform_soup};
 use bomf_pareto::hypervolume;
-use bomf_study::{HypervolumePoint, MethodName, Scores, Stage2};
+use bomf_study::{BlockSearch, HypervolumePoint, MethodName, Scores, Stage2};
 use indexmap::IndexMap;
+use rand_chacha::ChaCha8Rng;
 
 /// The reference point lies so far beyond the worst member, in shares of the range
 /// of the members' values (as in BoTorch's `infer_reference_point`, which looks at
@@ -85,11 +88,13 @@ pub(super) fn planned(n: usize, design: usize, beyond: usize) -> u64 {
     (n + 2 * (design + beyond)) as u64
 }
 
-/// Runs every method. `members` holds what the members give, in their order.
+/// Runs every method. `members` holds what the members give, in their order; `looked`, what
+/// is known between them.
 pub(super) fn search(
     recipe: &Recipe,
     evaluator: &mut Evaluator<'_>,
     members: &[Member],
+    looked: Looked,
 ) -> Result<Outcome, Error> {
     let n = members.len();
     let scorer = evaluator.goals;
@@ -122,12 +127,20 @@ pub(super) fn search(
     let best = |method: &Found| scorer.chosen_value(&method.best.scores);
     let floor = methods.iter().map(best).fold(f64::NEG_INFINITY, f64::max);
 
-    let (start, spent) = design(&methods);
+    let (mut start, mut spent) = design(&methods);
+    for evaluated in looked.all {
+        let evaluation = spent + evaluated.evaluation;
+        start.push(Evaluated {
+            evaluation,
+            ..evaluated
+        });
+    }
+    spent += looked.evaluations;
     let total = |beyond| planned(n, spent, beyond);
     let beyond = beyond(recipe, n);
     let at_most = at_most(recipe, n);
     evaluator.observer.begin(Phase::Fuse, total(at_most));
-    let (mut bomf, surrogates) = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
+    let (mut bomf, search) = optimise(recipe, evaluator, start, spent, &ref_point, beyond)?;
     let searched = bomf.all.len();
     let (chosen, choice) = settle_on(recipe, evaluator, &mut bomf, floor)?;
     for own in &mut bomf.all[searched..] {
@@ -145,12 +158,15 @@ pub(super) fn search(
     let front = front(&bomf.all, scorer)?;
     let record = Stage2 {
         initial_evaluations: spent,
-        surrogates,
+        surrogates: search.surrogates,
         choice,
+        blocks: search.blocks,
+        basin: looked.basin,
         history: history(&bomf, &random, &ref_point, scorer, budget)?,
     };
     bomf.evaluations += spent;
     bomf.seconds += methods.iter().map(|method| method.seconds).sum::<f64>();
+    bomf.seconds += looked.seconds;
     methods.push(random);
     methods.push(bomf);
     Ok(Outcome {
@@ -269,8 +285,17 @@ fn greedy(
     Ok(log.found(found))
 }
 
+/// How the search went.
+struct Searched {
+    /// The surrogate of each objective that it ended with.
+    surrogates: IndexMap<String, String>,
+    /// Its part by block.
+    blocks: Option<BlockSearch>,
+}
+
 /// The search itself: `start`, of `spent` evaluations, is known; `evaluations` more
-/// are made. With the surrogate of each objective that it ended with.
+/// are made. Where blocks of the model may have weights of their own, these have the last
+/// part of the evaluations: what is known of weights that all blocks share is where they start.
 fn optimise(
     recipe: &Recipe,
     evaluator: &mut Evaluator<'_>,
@@ -278,46 +303,94 @@ fn optimise(
     spent: usize,
     ref_point: &[f64],
     evaluations: usize,
-) -> Result<(Found, IndexMap<String, String>), Error> {
-    let scorer = evaluator.goals;
+) -> Result<(Found, Searched), Error> {
+    let goals = evaluator.goals;
     let mut log = Log::new(MethodName::Bomf);
-    let surrogate = recipe.stage2.surrogate;
-    let mut search = Search::new(surrogate, &*evaluator.source, scorer, ref_point)?;
-    let mut rng = generator(recipe.seed, Purpose::Stage2);
-    for evaluated in &start {
-        search.tell(&evaluated.weights, scorer, Some(evaluated))?;
-    }
     log.all = start;
     let known = log.all.len();
-    let patience = recipe
-        .stage2
-        .patience
-        .map(|evaluations| StoppingRule::Plateau {
-            evaluations,
-            gain: PLATEAU,
-        });
-    for made in 0..evaluations {
-        // What the starting design gained does not count.
-        if let Some(rule) = patience
-            && recipe.stage2.patience <= Some(made)
-            && search.may_stop(rule)
-        {
-            break;
+    let surrogate = recipe.stage2.surrogate;
+    let mut rng = generator(recipe.seed, Purpose::Stage2);
+
+    let names = evaluator
+        .source
+        .blocks()
+        .map(|blocks| blocks.groups.names().to_vec());
+    let by_block = match &names {
+        Some(_) if evaluator.source.len() > 1 => {
+            let own = recipe.stage2.block_evaluations.unwrap_or(evaluations / 2);
+            own.min(evaluations)
         }
-        if let Some(best) = best_of(&log.all, scorer) {
-            let name = &scorer.objectives[scorer.chosen].name;
-            evaluator.message = format!("best {name} {:.4}", best.scores[name]);
-        }
-        let weights = search.ask(&mut rng)?;
-        let scores = evaluator.scores(&weights, &mut log)?;
-        let evaluated = scores.and(log.all.last());
-        search.tell(&weights, scorer, evaluated)?;
+        _ => 0,
+    };
+    let mut search = Search::shared(surrogate, &*evaluator.source, goals, ref_point)?;
+    search.go(
+        recipe,
+        evaluator,
+        &mut log,
+        evaluations - by_block,
+        &mut rng,
+    )?;
+    let mut searched = Searched {
+        surrogates: search.surrogates(goals),
+        blocks: None,
+    };
+    if let Some(names) = names.filter(|_| by_block > 0) {
+        let after = spent + log.evaluations;
+        // What patience left belongs to it too.
+        let own = evaluations - log.evaluations;
+        let source = &*evaluator.source;
+        let mut search = Search::by_block(names.len(), surrogate, source, goals, ref_point)?;
+        search.go(recipe, evaluator, &mut log, own, &mut rng)?;
+        searched = Searched {
+            surrogates: search.surrogates(goals),
+            blocks: Some(BlockSearch { names, after }),
+        };
     }
     for own in &mut log.all[known..] {
         own.evaluation += spent;
     }
-    let best = best_of(&log.all, scorer).ok_or(Error::NoMember)?;
-    Ok((log.found(best), search.surrogates(scorer)))
+    let best = best_of(&log.all, goals).ok_or(Error::NoMember)?;
+    Ok((log.found(best), searched))
+}
+
+impl<S: MixtureSpace + SearchSpace> Search<S> {
+    /// Learns what the log holds, and makes so many evaluations more, unless patience ends it.
+    fn go(
+        &mut self,
+        recipe: &Recipe,
+        evaluator: &mut Evaluator<'_>,
+        log: &mut Log,
+        evaluations: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<(), Error> {
+        let goals = evaluator.goals;
+        for evaluated in &log.all {
+            self.tell(&evaluated.weights, goals, Some(evaluated))?;
+        }
+        let patience = recipe.stage2.patience;
+        let plateau = patience.map(|evaluations| StoppingRule::Plateau {
+            evaluations,
+            gain: PLATEAU,
+        });
+        for made in 0..evaluations {
+            // What was known beforehand does not count.
+            if let Some(rule) = plateau
+                && patience <= Some(made)
+                && self.may_stop(rule)
+            {
+                break;
+            }
+            if let Some(best) = best_of(&log.all, goals) {
+                let name = &goals.objectives[goals.chosen].name;
+                evaluator.message = format!("best {name} {:.4}", best.scores[name]);
+            }
+            let weights = self.ask(rng)?;
+            let scores = evaluator.scores(&weights, log)?;
+            let evaluated = scores.and(log.all.last());
+            self.tell(&weights, goals, evaluated)?;
+        }
+        Ok(())
+    }
 }
 
 /// What the search is told of a mixture: its objectives, with their standard errors

@@ -1,4 +1,4 @@
-//! The one fine-tuning run of the full model, and the members gathered along it.
+//! A fine-tuning run of the full model, and the members gathered along it.
 //!
 //! With B* the step of the best chosen objective, the members lie at even spacing
 //! in [0.5 B*, 2 B*] (BOMF, Jang et al. 2024, appendix B). B* is known only
@@ -44,13 +44,35 @@ pub(super) struct Folders<'a> {
     pub out: &'a Path,
 }
 
-/// Fine-tunes `model` and writes the members to `out/members/checkpoint-<step>/`;
-/// their scores are still to be filled in.
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gather {
+    /// Its number, from 1, where there are several.
+    pub run: Option<usize>,
+    /// Whether its best checkpoint alone is a member; else those of the window are.
+    pub best_only: bool,
+}
+
+impl Gather {
+    /// Where a checkpoint goes within a folder of members.
+    fn path(self, folder: &str, step: u64) -> String {
+        match self.run {
+            // The run with the best configuration, which `bomf fuse out/members` finds.
+            None | Some(1) => format!("{folder}/checkpoint-{step}"),
+            Some(run) => format!("{folder}/run-{run}/checkpoint-{step}"),
+        }
+    }
+}
+
+/// Fine-tunes `model` and writes the members to `out/members/checkpoint-<step>/` (of a further
+/// run, `out/members/run-<run>/checkpoint-<step>/`); their scores are still to be filled in.
+#[expect(clippy::too_many_arguments, reason = "what a run works with")]
 pub(super) fn finetune(
     recipe: &Recipe,
     task: &Task,
     model: &mut Model,
     options: &TrainOptions,
+    gather: Gather,
     journal: &mut Journal,
     folders: Folders<'_>,
     observer: &mut dyn Observer,
@@ -70,7 +92,8 @@ pub(super) fn finetune(
         out,
         first,
         observer,
-        candidates: Candidates::new(out, recipe, options.steps_per_epoch(examples))?,
+        run: gather.run,
+        candidates: Candidates::new(out, recipe, options.steps_per_epoch(examples), gather)?,
         best: None,
         curve: Vec::new(),
         losses: Vec::new(),
@@ -97,14 +120,14 @@ pub(super) fn finetune(
     let plain = model.network.without_adapters()?;
     let mut members = Vec::new();
     for (step, file) in candidates.choose(best_step, trained.steps) {
-        let path = format!("members/checkpoint-{step}");
+        let path = gather.path("members", step);
         read_raw(&file, &mut model.params[first..])?;
         let target = out.join(&path);
         let labels = Some(&task.labels);
         let params: Cow<'_, [f32]> = match model.network.adapters() {
             None => model.params.as_slice().into(),
             Some(_) => {
-                let target = out.join(format!("{ADAPTERS}/checkpoint-{step}"));
+                let target = out.join(gather.path(ADAPTERS, step));
                 model
                     .network
                     .write_adapter(&model.params, name, &target, true)?;
@@ -114,6 +137,7 @@ pub(super) fn finetune(
         plain.write_folder(&params, labels, Dtype::F32, Some(base), &target, true)?;
         members.push(MemberRecord {
             step,
+            run: gather.run,
             path,
             select: Scores::new(),
         });
@@ -126,6 +150,7 @@ pub(super) fn finetune(
         steps_per_epoch: options.steps_per_epoch(examples),
         curve,
         members,
+        further_runs: Vec::new(),
     })
 }
 
@@ -136,6 +161,7 @@ struct Run<'a> {
     out: &'a Path,
     /// The first parameter that is trained.
     first: usize,
+    run: Option<usize>,
     observer: &'a mut dyn Observer,
     candidates: Candidates,
     best: Option<(u64, Scores)>,
@@ -164,6 +190,7 @@ impl Run<'_> {
         self.losses.clear();
         let Some(scores) = scores else { return Ok(()) };
         self.journal.append(&Event::Finetune {
+            run: self.run,
             step: point.step,
             epoch: point.step as f64 / point.steps_per_epoch as f64,
             train_loss,
@@ -228,13 +255,19 @@ struct Candidates {
     dir: tempfile::TempDir,
     kept: BTreeMap<u64, PathBuf>,
     spacing: u64,
+    /// How many members, the best step counted; 0 keeps that step alone.
     wanted: usize,
     window: [f64; 2],
     best: Option<(u64, PathBuf)>,
 }
 
 impl Candidates {
-    fn new(out: &Path, recipe: &Recipe, steps_per_epoch: u64) -> Result<Self, Error> {
+    fn new(
+        out: &Path,
+        recipe: &Recipe,
+        steps_per_epoch: u64,
+        gather: Gather,
+    ) -> Result<Self, Error> {
         let failed = |source| Error::Output {
             path: out.into(),
             source,
@@ -246,7 +279,11 @@ impl Candidates {
                 .map_err(failed)?,
             kept: BTreeMap::new(),
             spacing: (steps_per_epoch / CANDIDATES_PER_EPOCH).max(1),
-            wanted: recipe.members.count,
+            wanted: if gather.best_only {
+                0
+            } else {
+                recipe.members.count
+            },
             window: recipe.members.window,
             best: None,
         })
@@ -271,7 +308,7 @@ impl Candidates {
     /// Keeps the parameters of step `step` if it is one of every `spacing`, and lets
     /// go of what is no longer needed.
     fn offer(&mut self, step: u64, params: &[f32]) -> Result<(), Error> {
-        if !step.is_multiple_of(self.spacing) {
+        if self.wanted == 0 || !step.is_multiple_of(self.spacing) {
             return Ok(());
         }
         let path = self.write(format!("step-{step}"), params)?;
@@ -392,6 +429,10 @@ mod tests {
                 ..Recipe::default()
             },
             100,
+            Gather {
+                run: None,
+                best_only: false,
+            },
         )
         .unwrap()
     }
@@ -442,6 +483,32 @@ mod tests {
             let widest = *gaps.iter().max().unwrap();
             assert!(widest <= 3 * (high - best / 2) / 14, "{chosen:?}");
         }
+    }
+
+    #[test]
+    fn of_a_run_for_its_best_step_nothing_else_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let gather = Gather {
+            run: Some(2),
+            best_only: true,
+        };
+        let mut candidates = Candidates::new(dir.path(), &Recipe::default(), 100, gather).unwrap();
+        for step in 1..=200 {
+            if [20, 90].contains(&step) {
+                candidates.keep_best(step, &[step as f32]).unwrap();
+            }
+            candidates.offer(step, &[step as f32]).unwrap();
+            let files = std::fs::read_dir(candidates.dir.path()).unwrap().count();
+            assert!(files <= 1, "{files} files at step {step}");
+        }
+        let steps: Vec<u64> = candidates.choose(90, 200).iter().map(|c| c.0).collect();
+        assert_eq!(steps, [90]);
+        assert_eq!(gather.path("members", 90), "members/run-2/checkpoint-90");
+        let first = Gather {
+            run: Some(1),
+            ..gather
+        };
+        assert_eq!(first.path("members", 90), "members/checkpoint-90");
     }
 
     #[test]

@@ -223,7 +223,50 @@ pub struct Members {
     /// objective: the first above 0 and at most 1, the last from 1 to 100, not
     /// both 1. Default [0.5, 2].
     pub window: [f64; 2],
+    /// Which runs they are of. Default [`MembersSource::Trajectory`].
+    pub source: MembersSource,
+    /// Fine-tuning runs, that of the best configuration counted, unless `source` is the
+    /// trajectory. Default 5, from 2 to 100.
+    pub runs: usize,
+    /// Points a segment between members at which the loss is looked at, ends counted, from 3
+    /// to 101, to see whether they lie in one basin; 0 does not look. `None` takes 5 where
+    /// there are several runs, and 0 otherwise.
+    pub basin: Option<usize>,
 }
+
+/// Which runs the members are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembersSource {
+    /// One run with the best configuration of stage 1, along its trajectory.
+    Trajectory,
+    /// The best checkpoint of each of several runs: with the best configurations of stage 1,
+    /// and where it has fewer, with the same ones again and other seeds.
+    Runs,
+    /// The trajectory of the best configuration, and the best checkpoints of the other runs.
+    Both,
+}
+
+impl Members {
+    /// Fine-tuning runs.
+    pub fn runs(&self) -> usize {
+        match self.source {
+            MembersSource::Trajectory => 1,
+            MembersSource::Runs | MembersSource::Both => self.runs,
+        }
+    }
+
+    /// Points of a segment at which the loss is looked at, ends counted; 0 for none.
+    pub fn basin_points(&self) -> usize {
+        self.basin.unwrap_or(match self.source {
+            MembersSource::Trajectory => 0,
+            MembersSource::Runs | MembersSource::Both => BASIN_POINTS,
+        })
+    }
+}
+
+/// Points of a segment where its loss is looked at unless the recipe says otherwise: a barrier
+/// between basins is about as wide as the segment, and three points between the ends meet it.
+const BASIN_POINTS: usize = 5;
 
 /// Stage 2: multi-objective Bayesian optimisation of the weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -234,6 +277,11 @@ pub struct Stage2 {
     /// Ends the search when the last so many evaluations brought no more
     /// hypervolume ([`PLATEAU`]), from 1 on; `None` makes all of them.
     pub patience: Option<usize>,
+    /// Blocks of the model with weights of their own, in a second part of the search. Default
+    /// [`Blocks::None`].
+    pub blocks: Blocks,
+    /// How many of the evaluations that second part has, at most 100,000; `None` gives it half.
+    pub block_evaluations: Option<usize>,
     /// What is modelled. Default [`Surrogate::Composite`].
     pub surrogate: Surrogate,
     /// Which mixture becomes `fused/`. Default [`Choose::Bagged`].
@@ -248,6 +296,40 @@ pub struct Stage2 {
     pub baselines: Vec<Baseline>,
     /// Decay of [`Baseline::Ema`] from a member to the next, from 0 to 1. Default 0.9.
     pub ema_decay: f64,
+}
+
+/// Parts of the model that are weighed by themselves: the embeddings, groups of neighbouring
+/// layers, and the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocks {
+    /// One set of weights for the whole model.
+    None,
+    /// So many groups of layers (in each stack where there are several), from 1 to 1,000;
+    /// never more than there are layers.
+    Groups(usize),
+    /// Each layer by itself.
+    Layers,
+}
+
+impl Blocks {
+    /// Groups of layers, at most; `None` for one set of weights.
+    pub fn groups(self) -> Option<usize> {
+        match self {
+            Blocks::None => None,
+            Blocks::Groups(groups) => Some(groups),
+            Blocks::Layers => Some(usize::MAX),
+        }
+    }
+}
+
+impl std::fmt::Display for Blocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Blocks::None => f.write_str("none"),
+            Blocks::Groups(groups) => write!(f, "{groups}"),
+            Blocks::Layers => f.write_str("layers"),
+        }
+    }
 }
 
 /// A method that a run compares on request.
@@ -347,6 +429,12 @@ named!(Schedule {
     Cosine = "cosine",
 });
 
+named!(MembersSource {
+    Trajectory = "trajectory",
+    Runs = "runs",
+    Both = "both",
+});
+
 named!(Surrogate {
     Composite = "composite",
     Direct = "direct",
@@ -428,6 +516,9 @@ impl Default for Members {
         Members {
             count: 15,
             window: [0.5, 2.0],
+            source: MembersSource::Trajectory,
+            runs: 5,
+            basin: None,
         }
     }
 }
@@ -437,6 +528,8 @@ impl Default for Stage2 {
         Stage2 {
             evaluations: None,
             patience: None,
+            blocks: Blocks::None,
+            block_evaluations: None,
             surrogate: Surrogate::Composite,
             choose: Choose::Bagged,
             objective_weights: None,

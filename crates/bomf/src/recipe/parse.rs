@@ -5,8 +5,8 @@ use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
-    Baseline, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation, HyperValue,
-    Hyperparameter, Light, LoraOptions, Members, Metric, Optimised, QuestionAnswering, Recipe,
+    Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation, HyperValue,
+    Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised, QuestionAnswering, Recipe,
     RecipeError, Sampling, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator,
     node,
 };
@@ -464,6 +464,16 @@ fn members(mut section: Section<'_>) -> Result<Members, RecipeError> {
             false => Err(last.wrong("larger than the first number of the window")),
         }
     })?;
+    section.read("source", &mut members.source, |f| {
+        f.word(MembersSource::NAMED)
+    })?;
+    section.read("runs", &mut members.runs, |f| f.count(2, 100))?;
+    section.read("basin", &mut members.basin, |f| {
+        let points = f.count(0, 101);
+        let points = points.ok().filter(|points| ![1, 2].contains(points));
+        let wrong = || f.wrong("0, or a whole number from 3 to 101");
+        points.ok_or_else(wrong).map(Some)
+    })?;
     section.finish()?;
     Ok(members)
 }
@@ -476,6 +486,21 @@ fn stage2(mut section: Section<'_>, is_external: bool) -> Result<Stage2, RecipeE
     })?;
     section.read("patience", &mut stage2.patience, |f| {
         f.count(1, 100_000).map(Some)
+    })?;
+    section.read("blocks", &mut stage2.blocks, |f| {
+        let blocks = match f.node.value {
+            Value::Integer(_) | Value::Number(_) => f.count(1, 1000).map(Blocks::Groups)?,
+            _ => f
+                .word(&[("none", Blocks::None), ("layers", Blocks::Layers)])
+                .map_err(|_| f.wrong("none, layers, or a whole number from 1 to 1000"))?,
+        };
+        match is_external && blocks != Blocks::None {
+            true => Err(f.wrong("none, where a program evaluates")),
+            false => Ok(blocks),
+        }
+    })?;
+    section.read("block_evaluations", &mut stage2.block_evaluations, |f| {
+        f.count(0, 100_000).map(Some)
     })?;
     section.read("surrogate", &mut stage2.surrogate, |f| {
         f.word(Surrogate::NAMED)

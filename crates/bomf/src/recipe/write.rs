@@ -355,6 +355,25 @@ fn members(out: &mut Writer, members: &Members) {
         list(members.window.iter().copied().map(number)),
         "first and last step, in units of the best step",
     );
+    // Written only where they are not the defaults.
+    let default = Members::default();
+    if members.source != default.source {
+        out.field(
+            "source",
+            members.source,
+            "trajectory, runs (the best of each), or both",
+        );
+    }
+    if members.source != default.source || members.runs != default.runs {
+        out.field("runs", members.runs, "fine-tuning runs in all");
+    }
+    if members.basin != default.basin {
+        out.field(
+            "basin",
+            optional(members.basin),
+            "points a segment between members at which the loss is looked at",
+        );
+    }
     out.close();
 }
 
@@ -370,6 +389,21 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
         optional(stage2.patience),
         "ends it after so many evaluations without gain; null: never",
     );
+    // Written only where there are some.
+    if stage2.blocks != Stage2::default().blocks {
+        out.field(
+            "blocks",
+            stage2.blocks,
+            "with weights of their own: none, groups of layers, or layers",
+        );
+    }
+    if stage2.block_evaluations.is_some() {
+        out.field(
+            "block_evaluations",
+            optional(stage2.block_evaluations),
+            "of the evaluations; null: half",
+        );
+    }
     out.field(
         "surrogate",
         stage2.surrogate,

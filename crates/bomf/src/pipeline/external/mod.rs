@@ -212,6 +212,7 @@ pub(super) fn prepare(
         .enumerate()
         .map(|(i, (step, path))| MemberRecord {
             step: step.unwrap_or(i as u64),
+            run: None,
             path: label(path),
             select: Scores::new(),
         });
@@ -288,7 +289,8 @@ pub(super) fn fuse(
     let stage2 = started.elapsed().as_secs_f64();
     on_disk.extend(["pareto.json".into(), "fused/".into()]);
 
-    let mut notes = baselines.notes;
+    let mut notes = std::mem::take(&mut settled.notes);
+    notes.extend(baselines.notes);
     // The report split is touched here, and nowhere else.
     let reports = match &evaluator.report_command {
         Some(command) => {
@@ -341,6 +343,7 @@ pub(super) fn fuse(
             steps_per_epoch: 0,
             curve: Vec::new(),
             members: records,
+            further_runs: Vec::new(),
         },
         stage2: settled.record,
         methods,
@@ -413,6 +416,7 @@ fn methods(settled: &Settled, goals: &Goals, reports: &[Report]) -> Result<Vec<M
         methods.push(Method {
             name,
             weights: Some(found.best.weights.clone()),
+            block_weights: None,
             select: found.best.scores.clone(),
             report_interval: metrics::intervals(&report),
             report: report.scores,
