@@ -3,7 +3,7 @@
 mod sample;
 
 use bomf_report::{render, render_front_svg, render_with_journal, verdict};
-use bomf_study::{MethodName, Results};
+use bomf_study::{Basin, BlockSearch, BlockWeights, MethodName, Results, Segment};
 
 fn with_difference(difference: [f64; 3]) -> Results {
     let (mut results, _) = sample::study(11, 8, &["accuracy"]);
@@ -175,4 +175,61 @@ fn the_lone_figure_carries_its_own_style() {
     assert!(svg.contains("prefers-color-scheme:dark"));
     let (loss_only, _) = sample::study(11, 8, &[]);
     assert_eq!(render_front_svg(&loss_only, &[]), None);
+}
+
+fn segment(from: usize, to: usize, middle: f64, separated: bool) -> Segment {
+    Segment {
+        from,
+        to,
+        loss: vec![Some(0.4), Some(middle), Some(0.5)],
+        barrier: Some(middle - 0.45),
+        std_error: Some(0.01),
+        separated,
+    }
+}
+
+#[test]
+fn segments_between_members_are_drawn_and_barriers_named() {
+    let (mut results, _) = sample::study(11, 8, &["accuracy"]);
+    assert!(!render(&results).contains("in one basin"), "nobody looked");
+    results.stage2.basin = Some(Basin {
+        places: vec![0.0, 0.5, 1.0],
+        segments: vec![segment(2, 0, 0.44, false), segment(2, 1, 0.9, true)],
+    });
+    results.finetune.members[1].run = Some(3);
+    let page = render(&results);
+    assert!(page.contains("Whether the members lie in one basin"));
+    assert!(
+        page.contains("0.4500 ± 0.0100"),
+        "the barrier with its error"
+    );
+    assert!(page.contains("these members lie in different basins"));
+    assert!(page.contains("run 3, step"));
+    if let Some(basin) = &mut results.stage2.basin {
+        basin.segments.truncate(1);
+    }
+    assert!(render(&results).contains("the members lie in one basin."));
+}
+
+#[test]
+fn weights_by_block_have_a_table_and_their_search_a_mark() {
+    let (mut results, _) = sample::study(11, 8, &["accuracy"]);
+    assert!(!render(&results).contains("Weights by block"));
+    results.stage2.blocks = Some(BlockSearch {
+        names: vec!["embeddings".into(), "head".into()],
+        after: 20,
+    });
+    let own = BlockWeights::from_iter([
+        ("embeddings".to_string(), vec![0.125; 8]),
+        (
+            "head".to_string(),
+            vec![0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        ),
+    ]);
+    let chosen = results.front.iter_mut().find(|point| point.chosen).unwrap();
+    chosen.block_weights = Some(own);
+    let page = render(&results);
+    for part in ["Weights by block", "embeddings", "weights by block →"] {
+        assert!(page.contains(part), "{part}");
+    }
 }

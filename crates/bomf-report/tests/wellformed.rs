@@ -276,7 +276,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
                 .collect(),
             members: (0..upto(dice, 5))
                 .map(|_| MemberRecord {
-                    run: None,
+                    run: (dice.unit() < 0.5).then(|| upto(dice, 3)),
                     step: odd_step(dice),
                     path: "p&\u{b}".into(),
                     select: odd_scores(dice, &names),
@@ -287,8 +287,25 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
         stage2: Stage2 {
             surrogates: indexmap::IndexMap::new(),
             choice: bomf_study::Choice::default(),
-            blocks: None,
-            basin: None,
+            blocks: (dice.unit() < 0.5).then(|| BlockSearch {
+                names: vec!["<head>".into()],
+                after: upto(dice, 6),
+            }),
+            basin: (dice.unit() < 0.5).then(|| Basin {
+                places: odd_weights(dice),
+                segments: (0..upto(dice, 4))
+                    .map(|_| Segment {
+                        from: upto(dice, 6),
+                        to: usize::MAX,
+                        loss: (0..upto(dice, 5))
+                            .map(|_| (dice.unit() < 0.8).then(|| odd(dice)))
+                            .collect(),
+                        barrier: (dice.unit() < 0.8).then(|| odd(dice)),
+                        std_error: (dice.unit() < 0.8).then(|| odd(dice)),
+                        separated: dice.unit() < 0.5,
+                    })
+                    .collect(),
+            }),
             initial_evaluations: if dice.unit() < 0.2 {
                 usize::MAX
             } else {
@@ -305,7 +322,8 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
         methods,
         front: (0..upto(dice, 6))
             .map(|_| FrontPoint {
-                block_weights: None,
+                block_weights: (dice.unit() < 0.5)
+                    .then(|| BlockWeights::from_iter([("a<b".into(), odd_weights(dice))])),
                 weights: odd_weights(dice),
                 select: odd_scores(dice, &names),
                 chosen: dice.unit() < 0.3,

@@ -8,7 +8,7 @@ use crate::svg::label::spread;
 use crate::svg::node::{Node, el, group, line, rect, text};
 use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, path, text as measure, ticks};
 use crate::view::{self, View, score};
-use bomf_study::{CurvePoint, Direction, Objective};
+use bomf_study::{CurvePoint, Direction, Finetune, MemberRecord, Objective};
 
 /// Height of a panel with its title.
 const HEIGHT: f64 = 188.0;
@@ -21,11 +21,17 @@ struct Series<'s> {
     decimals: usize,
 }
 
+/// The members that the run with the best configuration gave, which the curve is of.
+fn of_the_run(run: &Finetune) -> impl Iterator<Item = &MemberRecord> {
+    let members = run.members.iter();
+    members.filter(|m| m.run.is_none_or(|number| number == 1))
+}
+
 /// The figure; `None` without a curve.
 pub(crate) fn curves(view: &View<'_>) -> Option<Node> {
     let run = &view.results.finetune;
     let steps = run.curve.iter().map(|p| p.step as f64);
-    let members = run.members.iter().map(|m| m.step as f64);
+    let members = of_the_run(run).map(|m| m.step as f64);
     let across = Extent::of(steps.chain(members)).filter(|_| !run.curve.is_empty())?;
     let mut objectives = view.objectives();
     // The loss first: its panel holds the training loss too.
@@ -85,7 +91,7 @@ fn panel(
             },
         );
     }
-    let member_values = run.members.iter().filter_map(|m| score(&m.select, &o.name));
+    let member_values = of_the_run(run).filter_map(|m| score(&m.select, &o.name));
     let all = series
         .iter()
         .flat_map(|s| run.curve.iter().filter_map(s.value));
@@ -156,7 +162,7 @@ fn panel(
         }
     }
     let mut g = group("k-checkpoint");
-    for member in &run.members {
+    for member in of_the_run(run) {
         let place = score(&member.select, &o.name).and_then(|v| sy.at(v));
         if let (Some(x), Some(y)) = (sx.at(member.step as f64), place) {
             g.push(mark::mark(Shape::Disc, x, y, 3.2, "dot open"));
@@ -184,7 +190,7 @@ fn best_step(view: &View<'_>, sx: &Scale) -> Option<f64> {
 
 /// The ends of the window of the members.
 fn window(view: &View<'_>, sx: &Scale) -> Option<(f64, f64)> {
-    let members = view.results.finetune.members.iter();
+    let members = of_the_run(&view.results.finetune);
     let extent = Extent::of(members.map(|m| m.step as f64))?;
     Some((sx.clamped(extent.low)?, sx.clamped(extent.high)?))
 }
@@ -207,7 +213,7 @@ fn heads(view: &View<'_>, plot: &Plot, sx: &Scale, title: f64) -> Node {
         g.push(text(from + width / 2.0, y, "middle", "lab plain", label));
     }
     if let Some((from, to)) = window(view, sx) {
-        let n = view.results.finetune.members.len();
+        let n = of_the_run(&view.results.finetune).count();
         let label = match n {
             1 => "the one member".to_string(),
             n => format!("window of the {n} members"),

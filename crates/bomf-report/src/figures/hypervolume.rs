@@ -88,6 +88,12 @@ pub(crate) fn hypervolume(view: &View<'_>) -> Option<Node> {
         };
         figure.push(note);
     }
+    let blocks = view.results.stage2.blocks.as_ref();
+    if let Some(x) = blocks.and_then(|own| sx.clamped(own.after as f64)) {
+        figure.push(line((x, plot.top), (x, plot.bottom), "guide"));
+        let note = "weights by block →";
+        figure.push(text(x + 6.0, plot.top + 12.0, "start", "note", note));
+    }
     figure.push(axis::left(
         &plot,
         &sy,

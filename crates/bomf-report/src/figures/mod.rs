@@ -1,5 +1,6 @@
 //! The figures of the report, each a function of the study alone.
 
+mod basin;
 mod coefficients;
 mod curves;
 mod differences;
@@ -11,6 +12,7 @@ mod stage1;
 mod stages;
 mod staircase;
 
+pub(crate) use basin::{barrier, basin, name as member};
 pub(crate) use coefficients::{NO_WEIGHT, coefficients, sparkline};
 pub(crate) use curves::curves;
 pub(crate) use differences::differences;

@@ -1,6 +1,6 @@
 //! The sections that hold a figure each.
 
-use super::{figure, front_table};
+use super::{between, figure, front_table};
 use crate::figures;
 use crate::format;
 use crate::names;
@@ -144,6 +144,7 @@ pub(super) fn weights(view: &View<'_>) -> Markup {
                         " Below: what each member's " (view::label(o)) " is on its own; good members need not get weight, and weak ones may."
                     }
                 }))
+                (between::blocks(view))
             } @else {
                 p { "No mixture was chosen." }
             }
@@ -176,7 +177,12 @@ pub(super) fn training(view: &View<'_>) -> Markup {
             h2 { "The fine-tuning run" }
             @if let Some(node) = figures::curves(view) {
                 (figure("Scores along the run", &node, &html! {
-                    (format::grouped(run.steps as f64)) " steps in one run. B* is the step with the best "
+                    (format::grouped(run.steps as f64)) " steps in one run"
+                    @let further = view.results.finetune.further_runs.len();
+                    @if further > 0 {
+                        ", that of the best configuration; " (format::count(further)) " further gave their best checkpoints as members"
+                    }
+                    ". B* is the step with the best "
                     (view.chosen().map(view::label).unwrap_or_default())
                     " on the select split; the members (open discs) come from the shaded window around it. "
                     "Loss and metric need not agree on the best step: that is why both are optimised."
@@ -185,6 +191,7 @@ pub(super) fn training(view: &View<'_>) -> Markup {
                 p { "No curve is recorded: the members were gathered elsewhere." }
             }
             (members(view))
+            (between::basin(view))
         }
     }
 }
@@ -192,6 +199,12 @@ pub(super) fn training(view: &View<'_>) -> Markup {
 fn members(view: &View<'_>) -> Markup {
     let objectives = view.objectives();
     let weights = view.chosen_weights().unwrap_or_default();
+    let several = view
+        .results
+        .finetune
+        .members
+        .iter()
+        .any(|m| m.run.is_some());
     html! {
         @if !view.results.finetune.members.is_empty() {
             details {
@@ -200,6 +213,7 @@ fn members(view: &View<'_>) -> Markup {
                     table {
                         caption { b { "Members" } ", each alone on the select split, and its weight in the chosen mixture." }
                         thead { tr {
+                            @if several { th scope="col" { "run" } }
                             th scope="col" { "step" }
                             @for o in &objectives { th scope="col" { (view::label(o)) } }
                             th scope="col" { "weight" }
@@ -208,6 +222,7 @@ fn members(view: &View<'_>) -> Markup {
                         tbody {
                             @for (i, m) in view.results.finetune.members.iter().enumerate() {
                                 tr {
+                                    @if several { td { (m.run.map_or(format::NONE.into(), |run| run.to_string())) } }
                                     th scope="row" { (format::grouped(m.step as f64)) }
                                     @for o in &objectives { td { (score(&m.select, &o.name).map_or(format::NONE.into(), |v| view.score(&o.name, v))) } }
                                     td { (weights.get(i).map_or(format::NONE.into(), |w| format::fixed(*w, 3))) }

@@ -1,5 +1,6 @@
 //! The page: its head, its sections, and what they share.
 
+mod between;
 mod closing;
 mod figures;
 mod front_table;

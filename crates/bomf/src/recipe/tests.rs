@@ -68,6 +68,18 @@ fn values_are_read() {
     check("stage1: {trials: 2}", "trials: 2; initial: 2");
     check("stage1: {frozen_layers: 4}", "frozen_layers: 4");
     check("members: {window: [0.25, 4]}", "window: [0.25, 4.0]");
+    check("members: {source: runs}", "source: runs; runs: 5");
+    check(
+        "members: {source: both, runs: 3, basin: 0}",
+        "source: both; runs: 3; basin: 0",
+    );
+    check("members: {basin: 11}", "basin: 11");
+    check("stage2: {blocks: none}", "");
+    check("stage2: {blocks: 3}", "blocks: 3");
+    check(
+        "stage2: {blocks: layers, block_evaluations: 20}",
+        "blocks: layers; block_evaluations: 20",
+    );
     check(
         "stage1: {trials: 0}\nfinetune: {learning_rate: 2e-5, batch_size: 16}",
         "trials: 0; initial: 1; space: {}; learning_rate: 2e-5; batch_size: 16",
@@ -194,6 +206,24 @@ fn unknown_fields_are_refused_with_the_nearest_name() {
 
 #[test]
 fn wrong_values_are_named_with_what_is_allowed() {
+    for value in ["0", "1001", "many", "2.5", "[3]"] {
+        let error = outcome(&format!("stage2: {{blocks: {value}}}"));
+        assert!(error.contains("`stage2.blocks` is"), "{error}");
+    }
+    for value in ["1", "2", "102", "few"] {
+        let error = outcome(&format!("members: {{basin: {value}}}"));
+        assert!(
+            error.ends_with("but must be 0, or a whole number from 3 to 101"),
+            "{error}"
+        );
+    }
+    let error = outcome(
+        "evaluator: {command: \"x {model}\", objectives: {loss: min}}\nstage2: {blocks: 2}",
+    );
+    assert!(
+        error.ends_with("`stage2.blocks` is 2, but must be none, where a program evaluates"),
+        "{error}"
+    );
     for (text, expected) in [
         (
             "seed: -1",
@@ -449,6 +479,17 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         recipe.seed = rest.0;
         recipe.members.count = rest.1;
         recipe.members.window = [rest.2.0, rest.2.1];
+        recipe.members.source = MembersSource::NAMED[rest.1 % 3].1;
+        recipe.members.runs = rest.1 % 99 + 2;
+        recipe.members.basin = rest.3.map(|n| if n % 4 == 0 { 0 } else { n % 99 + 3 });
+        recipe.stage2.block_evaluations = rest.3.map(|n| n / 2);
+        recipe.stage2.blocks = match rest.1 % 4 {
+            // A program knows of no blocks.
+            _ if rest.6.is_some() => Blocks::None,
+            0 => Blocks::Layers,
+            1 => Blocks::None,
+            _ => Blocks::Groups(rest.1),
+        };
         recipe.stage2.evaluations = rest.3;
         recipe.stage2.patience = rest.3.map(|n| n + 1);
         recipe.stage1.patience = rest.3.map(|n| n % 100 + 1);

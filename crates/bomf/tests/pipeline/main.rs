@@ -6,6 +6,7 @@
 )]
 
 mod baselines;
+mod blocks;
 mod decoders;
 mod failure;
 mod fixture;
@@ -14,5 +15,6 @@ mod kinds;
 mod lora;
 mod run;
 mod serve;
+mod several;
 mod steps;
 mod writing;
