@@ -4,7 +4,7 @@ use super::Context;
 use crate::args::PickArgs;
 use crate::failure::Failure;
 use crate::table::{Table, score};
-use bomf::study::{Results, Scores};
+use bomf::study::{BlockWeights, Results, Scores};
 use bomf::{Pick, PickRequest};
 
 pub fn command(args: PickArgs, context: &mut Context<'_>) -> Result<(), Failure> {
@@ -34,18 +34,33 @@ fn mixtures(results: &Results) -> serde_json::Value {
         .methods
         .iter()
         .filter(|method| method.weights.is_some());
+    // Weights by block only where there are some.
+    let with_blocks = |mut value: serde_json::Value, blocks: &Option<BlockWeights>| {
+        if let Some(blocks) = blocks {
+            value["block_weights"] = serde_json::json!(blocks);
+        }
+        value
+    };
     let methods: Vec<_> = methods
-        .map(|m| serde_json::json!({"method": m.name, "select": m.select, "weights": m.weights}))
+        .map(|m| {
+            let own = serde_json::json!({
+                "method": m.name,
+                "select": m.select,
+                "weights": m.weights,
+            });
+            with_blocks(own, &m.block_weights)
+        })
         .collect();
     let points = results.front.iter().enumerate();
     let points: Vec<_> = points
         .map(|(i, point)| {
-            serde_json::json!({
+            let own = serde_json::json!({
                 "point": i + 1,
                 "select": point.select,
                 "weights": point.weights,
                 "chosen": point.chosen,
-            })
+            });
+            with_blocks(own, &point.block_weights)
         })
         .collect();
     serde_json::json!({"points": points, "methods": methods})

@@ -10,7 +10,7 @@
 //! descent in the geometry that softmax weights have. The step `eta` is found by trying.
 
 use crate::error::{FuseError, Result};
-use crate::members::MemberSet;
+use crate::members::{Groups, MemberSet};
 use multiversion::multiversion;
 use rayon::prelude::*;
 
@@ -37,6 +37,41 @@ const LEAST_STEP: f64 = 1e-3;
 /// # Errors
 /// [`FuseError::NoMembers`], [`FuseError::OutputLength`] for a gradient of another length.
 pub fn slopes(members: &MemberSet<'_>, gradient: &[f32]) -> Result<Vec<f64>> {
+    let mut sum = vec![0.0; members.len()];
+    for (_, part) in products(members, gradient)? {
+        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+    }
+    Ok(sum)
+}
+
+/// As [`slopes`], for weights of each group of segments: how fast the loss changes when weight
+/// moves from the first member to the i-th in that group alone (shape groups x members). Over
+/// all groups they sum to `slopes`.
+///
+/// # Errors
+/// Those of `slopes`; [`FuseError::OtherSegments`] for groups of other segments.
+pub fn group_slopes(
+    members: &MemberSet<'_>,
+    groups: &Groups,
+    gradient: &[f32],
+) -> Result<Vec<Vec<f64>>> {
+    if groups.num_segments() != members.segments().len() {
+        return Err(FuseError::OtherSegments {
+            expected: members.segments().len(),
+            found: groups.num_segments(),
+        });
+    }
+    let mut sums = vec![vec![0.0; members.len()]; groups.len()];
+    for (segment, part) in products(members, gradient)? {
+        let sum = &mut sums[groups.of(segment)];
+        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+    }
+    Ok(sums)
+}
+
+/// The products of a gradient with the members' differences from the first, piece by piece,
+/// each with its segment: the same for any number of threads.
+fn products(members: &MemberSet<'_>, gradient: &[f32]) -> Result<Vec<(usize, Vec<f64>)>> {
     if members.is_empty() {
         return Err(FuseError::NoMembers);
     }
@@ -53,8 +88,7 @@ pub fn slopes(members: &MemberSet<'_>, gradient: &[f32]) -> Result<Vec<f64>> {
         .enumerate()
         .flat_map(|(i, segment)| (0..segment.len).step_by(PIECE).map(move |start| (i, start)))
         .collect();
-    // Each piece by itself and then all in order: the same sum for any number of threads.
-    let parts: Vec<Vec<f64>> = pieces
+    Ok(pieces
         .par_iter()
         .map(|&(segment, start)| {
             let place = &members.segments()[segment];
@@ -62,16 +96,10 @@ pub fn slopes(members: &MemberSet<'_>, gradient: &[f32]) -> Result<Vec<f64>> {
             let slope = &gradient[place.offset + range.start..place.offset + range.end];
             let first = &members.values(0, segment)[range.clone()];
             let product = |i| product(slope, &members.values(i, segment)[range.clone()], first);
-            (0..n)
-                .map(|i| if i == 0 { 0.0 } else { product(i) })
-                .collect()
+            let part = (0..n).map(|i| if i == 0 { 0.0 } else { product(i) });
+            (segment, part.collect())
         })
-        .collect();
-    let mut sum = vec![0.0; n];
-    for part in &parts {
-        sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
-    }
-    Ok(sum)
+        .collect())
 }
 
 /// `<g, x - y>`, summed in lanes whose number does not depend on the machine.
@@ -247,5 +275,67 @@ mod tests {
         );
         assert!(slopes(&members, &gradient[1..]).is_err());
         assert!(slopes(&MemberSet::new(), &[]).is_err());
+    }
+
+    #[test]
+    fn slopes_by_group_are_the_central_differences_of_a_loss_and_sum_to_the_slopes() {
+        let names = ["embeddings.w", "layer.0.w", "layer.1.w", "classifier.w"];
+        let value = |member: usize, i: usize| ((i * 7 + member * 13) % 31) as f32 / 15.0 - 1.0;
+        let mut members = MemberSet::new();
+        for member in 0..3 {
+            let tensor = |(k, name): (usize, &&str)| MemberTensor {
+                name: name.to_string(),
+                shape: vec![5],
+                values: Values::Owned((0..5).map(|i| value(member, 5 * k + i)).collect()),
+            };
+            let tensors = names.iter().enumerate().map(tensor).collect();
+            members.push(format!("{member}"), tensors).unwrap();
+        }
+        let groups = Groups::proposed(members.segments(), 1);
+        assert_eq!(groups.names(), ["embeddings", "layers 0 to 1", "head"]);
+        // Half the squared distance from a target: its gradient is exact, and so are central
+        // differences but for rounding to f32.
+        let target: Vec<f32> = (0..20).map(|i| (i as f32 * 0.7).sin()).collect();
+        let fused = |weights: &[Vec<f64>]| {
+            let mut out = vec![0.0; 20];
+            members
+                .fuse_groups_into(&groups, weights, &mut out)
+                .unwrap();
+            out
+        };
+        let loss = |weights: &[Vec<f64>]| -> f64 {
+            let pairs = fused(weights).into_iter().zip(&target);
+            pairs.map(|(x, t)| 0.5 * f64::from(x - t).powi(2)).sum()
+        };
+        let at = vec![
+            vec![0.2, 0.3, 0.5],
+            vec![0.5, 0.25, 0.25],
+            vec![0.0, 0.6, 0.4],
+        ];
+        let gradient: Vec<f32> = fused(&at).iter().zip(&target).map(|(x, t)| x - t).collect();
+        let found = group_slopes(&members, &groups, &gradient).unwrap();
+        for group in 0..3 {
+            for member in 0..3 {
+                let moved = |step: f64| {
+                    let mut weights = at.clone();
+                    weights[group][0] -= step;
+                    weights[group][member] += step;
+                    loss(&weights)
+                };
+                let numeric = (moved(0.125) - moved(-0.125)) / 0.25;
+                let slope = found[group][member];
+                assert!((slope - numeric).abs() < 1e-5, "{slope} {numeric}");
+            }
+        }
+        let whole = slopes(&members, &gradient).unwrap();
+        for (member, slope) in whole.iter().enumerate() {
+            let sum: f64 = found.iter().map(|own| own[member]).sum();
+            assert!((sum - slope).abs() < 1e-12);
+        }
+        let other = Groups::one(&members.segments()[1..]);
+        assert!(matches!(
+            group_slopes(&members, &other, &gradient),
+            Err(FuseError::OtherSegments { .. })
+        ));
     }
 }

@@ -27,7 +27,7 @@ use crate::error::expect_length;
 use crate::models::MultiOutputGp;
 use crate::models::{GpOptions, Gram, Hyperparameters, Priors, SharedHyperparameters};
 use crate::optim::{SearchOptions, SearchSpace};
-use crate::space::{MixtureSpace, SimplexSpace};
+use crate::space::{MixtureSpace, SimplexSpace, Space};
 use crate::{BoError, Result};
 
 /// The most objectives: beyond, the boxes of the free region are too many.
@@ -186,8 +186,10 @@ impl<C: Composite, S: MixtureSpace + SearchSpace> CompositeObjective<C, S> {
         let priors = || Priors::scaled(space.members() as f64);
         options.outputs.priors.get_or_insert_with(priors);
         let mut objectives = options.objectives.clone();
-        if space.blocks() > 1 && objectives.metric.is_none() {
+        if space.blocks() > 1 && objectives.metric.is_none() && options.metric.is_some() {
             objectives.metric.clone_from(&options.metric);
+            let one = SimplexSpace::new(space.members())?.prior_dim();
+            objectives.priors.get_or_insert_with(|| Priors::scaled(one));
         }
         let inner = MultiObjective::new(
             space,
