@@ -5,10 +5,10 @@ use super::node::Value;
 use super::read::{Field, Range, Section};
 use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
-    Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation, HyperValue,
-    Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised, QuestionAnswering, Recipe,
-    RecipeError, Sampling, Schedule, Stage1, Stage2, Surrogate, Targets, Task, TaskKind, evaluator,
-    node,
+    Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation,
+    HyperValue, Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised,
+    QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2, Surrogate, Targets,
+    Task, TaskKind, evaluator, node,
 };
 use indexmap::IndexMap;
 

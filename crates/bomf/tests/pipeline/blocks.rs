@@ -8,9 +8,14 @@ use std::path::Path;
 /// The blocks of the fixture's two layers.
 const NAMES: [&str; 4] = ["embeddings", "layer 0", "layer 1", "head"];
 
+fn with_stage2(fields: &str) -> Recipe {
+    recipe(&FIXED.replace("stage2: {evaluations: 6}", &format!("stage2: {{{fields}}}")))
+}
+
 fn by_block(more: &str) -> Recipe {
-    let stage2 = format!("stage2: {{evaluations: 12, blocks: layers{more}}}");
-    recipe(&FIXED.replace("stage2: {evaluations: 6}", &stage2))
+    with_stage2(&format!(
+        "choose: one_standard_error, evaluations: 12, blocks: layers{more}"
+    ))
 }
 
 fn fuse(recipe: Recipe, out: &Path) -> Results {
@@ -82,7 +87,7 @@ fn blocks_have_their_own_part_of_the_evaluations_and_weights_under_their_names()
 #[test]
 fn a_search_of_shared_weights_is_the_same_with_or_without_one_by_block_behind_it() {
     let dir = tempfile::tempdir().unwrap();
-    let half = recipe(FIXED);
+    let half = with_stage2("choose: one_standard_error, evaluations: 6");
     let shared = fuse(half, &dir.path().join("shared"));
     let whole = fuse(by_block(""), &dir.path().join("whole"));
     let after = whole.stage2.blocks.as_ref().unwrap().after;
@@ -128,6 +133,26 @@ fn what_is_picked_by_block_scores_what_the_search_saw() {
     .unwrap();
     for (name, score) in &picked {
         assert!((score - scores.scores[name]).abs() < 1e-5, "{name}");
+    }
+}
+
+#[test]
+fn an_average_over_resamples_may_be_by_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let fields = "choose: bagged, evaluations: 12, blocks: 1, block_evaluations: 11";
+    let results = fuse(with_stage2(fields), &dir.path().join("out"));
+    assert_eq!(results.stage2.choice.rule, "bagged");
+    let chosen = results.front.iter().find(|point| point.chosen).unwrap();
+    let members = results.finetune.members.len();
+    assert_eq!(chosen.weights.len(), members);
+    assert!((chosen.weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    for own in chosen
+        .block_weights
+        .iter()
+        .flat_map(|blocks| blocks.values())
+    {
+        assert_eq!(own.len(), members);
+        assert!((own.iter().sum::<f64>() - 1.0).abs() < 1e-9);
     }
 }
 
