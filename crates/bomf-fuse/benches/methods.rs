@@ -146,6 +146,7 @@ fn run(n: usize, rows: usize, columns: usize, names: &[String]) {
             shape: &shape,
             models: models[..n].iter().map(|m| m as &dyn Source).collect(),
             base: (spec.base == Base::Required).then_some(&base as &dyn Source),
+            statistics: Vec::new(),
         };
         let params = params(*method, n);
         let runs = (0..ROUNDS).map(|_| fuse(*method, &inputs, &params, &mut out));

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bomf_checkpoint::{CheckpointError, Dtype};
 
-use crate::method::{Kind, Value};
+use crate::method::{Kind, Statistics, Value};
 use crate::plan::is_of_vocabulary;
 use crate::registry;
 
@@ -185,6 +185,61 @@ pub enum FuseError {
     ZeroWeights {
         /// The tensor's name.
         tensor: String,
+    },
+    /// A model has no statistics, or none for a tensor of which others have some.
+    #[error(
+        "`{method}` needs {kind} statistics{}, and {model} has none",
+        for_tensor(tensor)
+    )]
+    NoStatistics {
+        /// The method.
+        method: &'static str,
+        /// The kind of statistics.
+        kind: Statistics,
+        /// The tensor, where the model has some for others.
+        tensor: Option<String>,
+        /// The model.
+        model: String,
+    },
+    /// A statistic has another shape than its tensor asks for.
+    #[error(
+        "the {kind} statistics of tensor `{tensor}` are {found:?} in {file} where {expected:?} is \
+         needed"
+    )]
+    StatisticShape {
+        /// The kind of statistics.
+        kind: Statistics,
+        /// The tensor.
+        tensor: String,
+        /// The file.
+        file: String,
+        /// The shape that is needed.
+        expected: Vec<usize>,
+        /// The shape there is.
+        found: Vec<usize>,
+    },
+    /// A statistic has not as many elements as its tensor asks for.
+    #[error(
+        "the statistics of model {model} for tensor `{tensor}` have {found} elements where \
+         {expected} are needed"
+    )]
+    StatisticLength {
+        /// The tensor.
+        tensor: String,
+        /// The model's number, from 0.
+        model: usize,
+        /// What is needed.
+        expected: usize,
+        /// What there is.
+        found: usize,
+    },
+    /// Gram matrices whose sum has no inverse that could be relied on.
+    #[error("the Gram matrices of tensor `{tensor}` cannot be solved with alpha {alpha}")]
+    Unsolvable {
+        /// The tensor.
+        tensor: String,
+        /// The factor of what is off their diagonals.
+        alpha: f64,
     },
     /// DELLA's probabilities `density - epsilon ..= density + epsilon` leave the range (0, 1).
     #[error(
@@ -399,6 +454,13 @@ fn stacks_of(stacks: &[String]) -> String {
     }
 }
 
+fn for_tensor(tensor: &Option<String>) -> String {
+    match tensor {
+        Some(tensor) => format!(" for tensor `{tensor}`"),
+        None => String::new(),
+    }
+}
+
 fn of_model(model: &Option<String>) -> String {
     match model {
         Some(model) => format!(" of {model}"),
@@ -451,6 +513,18 @@ impl FuseError {
             FuseError::ZeroWeights { .. } => {
                 Some("set `normalize: false`, or other weights".into())
             }
+            FuseError::NoStatistics { kind, .. } => Some(format!(
+                "make them with `bomf statistics --kind {kind}` and name the file as \
+                 `statistics` beside the model"
+            )),
+            FuseError::StatisticShape { .. } | FuseError::StatisticLength { .. } => {
+                Some("make them from this model, with `bomf statistics`".into())
+            }
+            FuseError::Unsolvable { .. } => Some(
+                "lower `alpha`, or make the matrices from more examples; they must be finite and \
+                 positive semi-definite"
+                    .into(),
+            ),
             FuseError::OpposedModels { .. } => Some("choose other weights".into()),
             FuseError::NoBaseTensor { .. } => {
                 Some("give the model that the adapter was trained on".into())

@@ -36,4 +36,4 @@ pub use gram::Gram;
 pub use members::{Fusion, Groups, MappedTensor, MemberSet, MemberTensor, Segment, Values};
 pub use plan::Plan;
 pub use recipe::MergeRecipe;
-pub use weights::{TensorInfo, Weights};
+pub use weights::{TensorInfo, Weights, WithStatistics};

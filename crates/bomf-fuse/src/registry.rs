@@ -3,8 +3,8 @@
 use crate::error::{FuseError, Result};
 use crate::method::Method;
 use crate::methods::{
-    arcee_fusion, karcher, linear, model_stock, multislerp, nearswap, nuslerp, passthrough, ram,
-    sce, slerp, task_vectors,
+    arcee_fusion, fisher, karcher, linear, model_stock, multislerp, nearswap, nuslerp, passthrough,
+    ram, regmean, sce, slerp, task_vectors,
 };
 
 /// All methods, in the order of the documentation.
@@ -26,6 +26,8 @@ static METHODS: &[&dyn Method] = &[
     &ram::RAM,
     &ram::RAM_PLUS,
     &model_stock::ModelStock,
+    &fisher::Fisher,
+    &regmean::RegMean,
     &nearswap::NearSwap,
     &arcee_fusion::ArceeFusion,
     &passthrough::Passthrough,

@@ -30,6 +30,11 @@ pub trait Weights: Sync {
 
     /// A tensor's bytes as they lie in a file, where they do.
     fn bytes(&self, name: &str) -> Option<&[u8]>;
+
+    /// What is known of the model beside its weights, where anything is.
+    fn statistics(&self) -> Option<&dyn Weights> {
+        None
+    }
 }
 
 impl Weights for Checkpoint {
@@ -76,6 +81,44 @@ impl<W: Weights + ?Sized> Weights for &W {
 
     fn bytes(&self, name: &str) -> Option<&[u8]> {
         (**self).bytes(name)
+    }
+
+    fn statistics(&self) -> Option<&dyn Weights> {
+        (**self).statistics()
+    }
+}
+
+/// A model with its statistics.
+pub struct WithStatistics<W, S> {
+    /// The model.
+    pub weights: W,
+    /// Its statistics; none if it has none.
+    pub statistics: Option<S>,
+}
+
+impl<W: Weights, S: Weights> Weights for WithStatistics<W, S> {
+    fn name(&self) -> String {
+        self.weights.name()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.weights.names()
+    }
+
+    fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
+        self.weights.info(name)
+    }
+
+    fn source(&self, name: &str) -> Option<Box<dyn Source + '_>> {
+        self.weights.source(name)
+    }
+
+    fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.weights.bytes(name)
+    }
+
+    fn statistics(&self) -> Option<&dyn Weights> {
+        self.statistics.as_ref().map(|s| s as &dyn Weights)
     }
 }
 

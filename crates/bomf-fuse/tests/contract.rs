@@ -7,7 +7,9 @@ use bomf_fuse::method::{Base, Inputs, Method, Scope, Source, Value};
 use bomf_fuse::{FuseError, registry};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::{Read, Tensors, bits, fuse, in_blocks, is_random, models_for, params, params_with};
+use support::{
+    Read, Tensors, as_statistics, bits, fuse, in_blocks, is_random, models_for, params, params_with,
+};
 
 /// Vectors, matrices, more axes, rows of one element, none at all.
 const SHAPES: [&[usize]; 12] = [
@@ -104,7 +106,9 @@ fn tensors_that_must_be_read_give_the_same_bits() {
         let seen = fuse(method, tensors, &params, 3).unwrap();
         let base = Read(tensors.base.clone());
         let models: Vec<Read> = tensors.models.iter().cloned().map(Read).collect();
+        let kept = tensors.statistics(method);
         let inputs = Inputs {
+            statistics: as_statistics(&kept),
             name: "layer.weight",
             shape: &tensors.shape,
             models: models.iter().map(|m| m as &dyn Source).collect(),
@@ -245,6 +249,7 @@ fn inputs_that_do_not_fit_are_named() {
                 shape: &[4, 5],
                 models,
                 base: None,
+                statistics: Vec::new(),
             };
             let error = method.prepare(&inputs, &params, 0).err();
             assert!(

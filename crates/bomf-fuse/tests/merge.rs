@@ -176,6 +176,7 @@ fn a_base_that_the_method_does_not_use_is_one_model_more() {
         models,
         base,
         params,
+        ..
     } = &plan.tensors[0].work
     else {
         panic!()

@@ -8,6 +8,7 @@
 
 mod memory;
 mod piece;
+mod statistics;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,7 @@ pub use memory::DEFAULT_MEMORY;
 
 use memory::Blocks;
 use piece::{Piece, Pool};
+use statistics::Owned;
 
 /// Tensors of fewer elements than this together are shared out among threads as wholes; a
 /// larger one is cut, and they all work on it.
@@ -92,6 +94,7 @@ pub fn execute(
         control,
         blocks,
         pool: Pool::default(),
+        norms: statistics::norms(plan)?,
     };
     let order = files.order();
     let mut not_finite = Vec::new();
@@ -129,6 +132,8 @@ struct Run<'a> {
     control: &'a Control,
     blocks: Blocks,
     pool: Pool,
+    /// Of each model's Fisher information, where the method asks for it.
+    norms: Vec<f64>,
 }
 
 impl Run<'_> {
@@ -144,6 +149,7 @@ impl Run<'_> {
                 models,
                 base,
                 params,
+                statistics,
             } => {
                 let spec = &tensor.spec;
                 let models = models
@@ -151,11 +157,13 @@ impl Run<'_> {
                     .map(|o| self.source(o))
                     .collect::<Result<Vec<_>>>()?;
                 let base = base.as_ref().map(|o| self.source(o)).transpose()?;
+                let statistics = self.statistics(statistics)?;
                 let inputs = Inputs {
                     name: &spec.name,
                     shape: &spec.shape,
                     models: models.iter().map(|m| &**m).collect(),
                     base: base.as_deref(),
+                    statistics: statistics.iter().map(Owned::view).collect(),
                 };
                 let recipe = self.plan.recipe;
                 let fuser = recipe.method().prepare(&inputs, params, recipe.seed())?;
@@ -170,6 +178,7 @@ impl Run<'_> {
             models,
             base: None,
             params,
+            ..
         } = &tensor.work
         else {
             return false;

@@ -1,6 +1,6 @@
 //! What a method is given: whole tensors to learn from, and blocks of them to fuse.
 
-use super::{MethodSpec, Source};
+use super::{MethodSpec, Source, Statistic};
 use crate::error::{FuseError, Result};
 
 /// The tensors of one name that become one, all of the same shape.
@@ -14,6 +14,9 @@ pub struct Inputs<'a> {
     pub models: Vec<&'a dyn Source>,
     /// The base model's tensor.
     pub base: Option<&'a dyn Source>,
+    /// What a method that asks for statistics is given of each model, in their order; nothing
+    /// for tensors of which there are none.
+    pub statistics: Vec<Statistic<'a>>,
 }
 
 impl Inputs<'_> {

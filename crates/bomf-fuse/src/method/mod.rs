@@ -13,6 +13,7 @@ mod inputs;
 mod params;
 mod source;
 mod spec;
+mod statistics;
 
 use crate::error::Result;
 
@@ -20,11 +21,17 @@ pub use inputs::{Block, Inputs};
 pub use params::Params;
 pub use source::Source;
 pub use spec::{Base, Kind, MethodSpec, ParamSpec, Scope, Value};
+pub use statistics::{Statistic, Statistics};
 
 /// A method of fusion.
 pub trait Method: Sync {
     /// Its name, paper and parameters.
     fn spec(&self) -> &'static MethodSpec;
+
+    /// What it must know of each model beside the weights.
+    fn statistics(&self) -> Option<Statistics> {
+        None
+    }
 
     /// Learns what must be known of the whole tensor. `seed` is the recipe's; a random method
     /// draws from it, the tensor's name, the model's number and the element's number, so that

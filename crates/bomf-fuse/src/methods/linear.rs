@@ -48,24 +48,39 @@ impl Method for Linear {
         _seed: u64,
     ) -> Result<Box<dyn Fuser + 'a>> {
         inputs.check(&SPEC)?;
-        let mut weights: Vec<f32> = params.numbers("weight").iter().map(|w| *w as f32).collect();
-        let mut divisor = 1.0;
+        let weights = params.numbers("weight");
         if params.flag("normalize") {
-            divisor = weights.iter().map(|w| f64::from(*w)).sum::<f64>() as f32;
-            if divisor == 0.0 {
-                return Err(FuseError::ZeroWeights {
-                    tensor: inputs.name.to_owned(),
-                });
-            }
-            if let [weight] = &mut weights[..] {
-                (*weight, divisor) = (1.0, 1.0);
-            }
+            return Ok(Box::new(average(inputs, &weights)?));
         }
-        Ok(Box::new(WeightedSum { weights, divisor }))
+        Ok(Box::new(WeightedSum {
+            weights: weights.iter().map(|w| *w as f32).collect(),
+            divisor: 1.0,
+        }))
     }
 }
 
-struct WeightedSum {
+/// The average of the models by these weights.
+///
+/// # Errors
+/// [`FuseError::ZeroWeights`].
+pub(super) fn average(inputs: &Inputs<'_>, weights: &[f64]) -> Result<WeightedSum> {
+    let weights: Vec<f32> = weights.iter().map(|w| *w as f32).collect();
+    let divisor = weights.iter().map(|w| f64::from(*w)).sum::<f64>() as f32;
+    if divisor == 0.0 {
+        return Err(FuseError::ZeroWeights {
+            tensor: inputs.name.to_owned(),
+        });
+    }
+    Ok(match weights[..] {
+        [_] => WeightedSum {
+            weights: vec![1.0],
+            divisor: 1.0,
+        },
+        _ => WeightedSum { weights, divisor },
+    })
+}
+
+pub(super) struct WeightedSum {
     weights: Vec<f32>,
     divisor: f32,
 }

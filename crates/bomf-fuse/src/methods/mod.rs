@@ -19,6 +19,7 @@ mod common;
 
 pub mod arcee_fusion;
 pub mod ema;
+pub mod fisher;
 pub mod greedy_soup;
 pub mod karcher;
 pub mod learned_swa;
@@ -29,6 +30,7 @@ pub mod nearswap;
 pub mod nuslerp;
 pub mod passthrough;
 pub mod ram;
+pub mod regmean;
 pub mod sce;
 pub mod slerp;
 pub mod swa;

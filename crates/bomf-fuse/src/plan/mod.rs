@@ -15,6 +15,7 @@ pub(crate) mod layers;
 mod names;
 mod params;
 mod slices;
+mod statistics;
 mod tensor;
 
 use bomf_checkpoint::TensorSpec;
@@ -52,6 +53,9 @@ pub enum Work {
         base: Option<Origin>,
         /// The parameters of the method.
         params: Params,
+        /// Where each model's statistic lies, as a tensor of the model's statistics; nothing
+        /// where the method needs none, or there is none for this tensor.
+        statistics: Vec<Origin>,
     },
 }
 

@@ -115,12 +115,16 @@ impl<'a> Plan<'a> {
             })
             .collect();
         let params = scopes.resolve(method, &scoped)?;
+        let spec = spec(dtype);
+        let models: Vec<Origin> = models.into_iter().map(Part::source).collect();
+        let statistics = self.statistics(&spec, &models)?;
         self.tensors.push(PlannedTensor {
-            spec: spec(dtype),
+            spec,
             work: Work::Fuse {
-                models: models.into_iter().map(Part::source).collect(),
+                models,
                 base: base.into_iter().next().map(Part::source),
                 params,
+                statistics,
             },
         });
         Ok(())

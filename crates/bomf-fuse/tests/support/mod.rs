@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use bomf_fuse::method::{Base, Block, Fuser, Inputs, Method, Params, Source, Value};
+use bomf_fuse::method::{
+    Base, Block, Fuser, Inputs, Method, Params, Source, Statistic, Statistics, Value,
+};
 use bomf_fuse::{FuseError, Result};
 
 /// A tensor that can only be read, as one in another type would be.
@@ -64,7 +66,9 @@ impl Tensors {
             Base::Unused => false,
         };
         let base = use_base.then_some(&self.base);
+        let kept = self.statistics(method);
         work(&Inputs {
+            statistics: as_statistics(&kept),
             name: "layer.weight",
             shape: &self.shape,
             models: self
@@ -75,6 +79,54 @@ impl Tensors {
             base: base.map(|b| b as &dyn Source),
         })
     }
+}
+
+/// Wider matrices are given no Gram matrices.
+const WIDEST: usize = 400;
+
+/// Statistics as a method is given them.
+pub fn as_statistics(kept: &[Vec<f32>]) -> Vec<Statistic<'_>> {
+    let of = |values| Statistic {
+        source: values,
+        inputs_first: false,
+        norm: 1.0,
+    };
+    kept.iter().map(|values| of(values)).collect()
+}
+
+impl Tensors {
+    /// Statistics for a method that asks for some: of each model others.
+    pub fn statistics(&self, method: &dyn Method) -> Vec<Vec<f32>> {
+        let square = |x: f32| x * x;
+        let n = self.models.len();
+        match (method.statistics(), &self.shape[..]) {
+            (Some(Statistics::Fisher), _) => (0..n)
+                .map(|i| {
+                    let drawn = Self::random(&self.shape, 0, 100 + i as u64).base;
+                    drawn.into_iter().map(square).collect()
+                })
+                .collect(),
+            (Some(Statistics::Gram), &[_, columns]) if columns <= WIDEST => {
+                (0..n).map(|i| gram(columns, 100 + i as u64)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// `X'X` for twice as many random rows as columns.
+fn gram(columns: usize, seed: u64) -> Vec<f32> {
+    let rows = 2 * columns;
+    let x = Tensors::random(&[rows, columns], 0, seed).base;
+    let mut gram = vec![0.0; columns * columns];
+    for row in x.chunks(columns.max(1)) {
+        for (i, a) in row.iter().enumerate() {
+            for (j, b) in row.iter().enumerate() {
+                gram[i * columns + j] += a * b;
+            }
+        }
+    }
+    gram
 }
 
 /// As many models as a method takes, three if it can be.

@@ -39,6 +39,9 @@ pub(crate) const fn flag(name: &'static str, help: &'static str, default: bool) 
 /// Any finite number.
 pub(crate) const FINITE: (f64, f64) = (f64::MIN, f64::MAX);
 
+/// Any finite number that is not negative.
+pub(crate) const NOT_NEGATIVE: (f64, f64) = (0.0, f64::MAX);
+
 /// A model's weight, which every recipe must give.
 pub(crate) const WEIGHT: ParamSpec =
     number("weight", "the model's weight", Scope::Model, FINITE, None);

@@ -20,6 +20,7 @@ impl Products {
             shape: &[],
             models: tensors.to_vec(),
             base: origin,
+            statistics: Vec::new(),
         };
         let zero = vec![0.0; (n + 1) * (n + 1)];
         let sums = pieces::sum(&inputs, PIECE, zero, |block| {

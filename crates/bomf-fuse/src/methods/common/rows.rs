@@ -128,6 +128,8 @@ fn with_part<T>(
         shape: inputs.shape,
         models: models.iter().map(|m| m as &dyn Source).collect(),
         base: base.as_ref().map(|base| base as &dyn Source),
+        // No statistic of a part is known.
+        statistics: Vec::new(),
     })
 }
 

@@ -45,6 +45,7 @@ fn check(streams: &[Vec<u32>], counts: &[(usize, usize)]) {
         shape: &[],
         models: models.iter().map(|m| m as &dyn Source).collect(),
         base: None,
+        statistics: Vec::new(),
     };
     let wanted = counts
         .iter()
