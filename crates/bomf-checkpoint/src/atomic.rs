@@ -1,12 +1,15 @@
 //! Files that are either wholly there or not at all.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::encode::{TensorSpec, write_safetensors};
 use crate::error::{CheckpointError, Result};
+use crate::writer::{TensorData, check_names};
 
 /// Writes a file so that it is never seen half-written: into a temporary file beside it, which is
 /// flushed to the disk and then renamed over `path`.
@@ -37,19 +40,44 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<V
     Ok(text)
 }
 
+/// Writes tensors to one safetensors file, as [`write_bytes_atomic`] does; `fetch` is called once
+/// for each spec (by its number, in the order in which they lie in the file).
+///
+/// # Errors
+/// As [`FolderWriter::write_model`](crate::FolderWriter::write_model).
+pub fn write_tensors_atomic<'d>(
+    path: impl AsRef<Path>,
+    specs: &[TensorSpec],
+    metadata: &BTreeMap<String, String>,
+    mut fetch: impl FnMut(usize) -> Result<TensorData<'d>>,
+) -> Result<()> {
+    let path = path.as_ref();
+    check_names(specs)?;
+    let all: Vec<usize> = (0..specs.len()).collect();
+    replace(path, |file| {
+        write_safetensors(file, path, specs, &all, metadata, &mut fetch)
+    })
+}
+
 fn write_atomic(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
 ) -> Result<()> {
+    replace(path, |file| {
+        let mut out = BufWriter::new(file);
+        write(&mut out)
+            .and_then(|()| out.flush())
+            .map_err(|e| CheckpointError::io("write", path, e))
+    })
+}
+
+/// Writes a temporary file beside `path`, flushes it to the disk and renames it.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let parent = parent_of(path);
     let mut temp = with_default_permissions(0o666)
         .tempfile_in(parent)
         .map_err(|e| CheckpointError::io("create a temporary file beside", path, e))?;
-    let mut out = BufWriter::new(temp.as_file_mut());
-    write(&mut out)
-        .and_then(|()| out.flush())
-        .map_err(|e| CheckpointError::io("write", path, e))?;
-    drop(out);
+    write(temp.as_file_mut())?;
     temp.as_file()
         .sync_all()
         .map_err(|e| CheckpointError::io("sync", path, e))?;

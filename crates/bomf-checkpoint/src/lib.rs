@@ -6,7 +6,8 @@
 //! - [`FolderWriter`] writes a model folder atomically, in one file or in shards, tensor by tensor
 //!   or, through [`ModelFiles`], at any place by any thread;
 //! - [`decode_f32`] and [`encode_f32`] turn the floats of files into `f32` and back;
-//! - [`write_json_atomic`] and [`write_bytes_atomic`] do the same for single files.
+//! - [`write_json_atomic`], [`write_bytes_atomic`] and [`write_tensors_atomic`] write single files
+//!   that are wholly there or not at all.
 //!
 //! Nothing here knows what a tensor means: names, types and shapes are taken as they are.
 
@@ -28,7 +29,7 @@ pub use adapter::{
     ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, Adapter, AdapterConfig, AdapterError, AdapterHeader,
     Bias, LayerFactors, LayerKind, LoraLayer, TargetModules,
 };
-pub use atomic::{write_bytes_atomic, write_json_atomic};
+pub use atomic::{write_bytes_atomic, write_json_atomic, write_tensors_atomic};
 pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE, is_model_folder};
 pub use convert::{Encoded, decode_f32, encode_f32, round_f32};
 pub use encode::TensorSpec;

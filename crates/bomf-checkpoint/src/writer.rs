@@ -307,7 +307,7 @@ impl FolderWriter {
     }
 }
 
-fn check_names(specs: &[TensorSpec]) -> Result<()> {
+pub(crate) fn check_names(specs: &[TensorSpec]) -> Result<()> {
     let mut seen = BTreeSet::new();
     match specs.iter().find(|spec| !seen.insert(spec.name.as_str())) {
         Some(twice) => Err(CheckpointError::DuplicateTensor {

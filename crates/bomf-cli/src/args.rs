@@ -119,6 +119,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// What a language model writes, as JSON lines
     Generate(GenerateArgs),
+    /// What merging by Fisher information or RegMean must know of a model
+    Statistics(StatisticsArgs),
     /// Write report.html again from an output folder
     Report(ReportArgs),
     /// Train a small encoder from nothing by masked language modelling
@@ -599,6 +601,44 @@ pub enum Split {
     Validation,
     // Touched once, at the end
     Test,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf statistics --model ./chat --data ./data --kind fisher -o ./chat-fisher.safetensors
+  bomf statistics --model ./chat --data ./data --kind gram -o ./chat-gram.safetensors
+
+The file is named beside its model in a recipe of `bomf merge`:
+  models:
+    - model: ./chat
+      statistics: ./chat-fisher.safetensors")]
+pub struct StatisticsArgs {
+    #[command(flatten)]
+    pub source: Source,
+    /// What is computed
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub kind: StatisticsKind,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The split
+    #[arg(long, value_enum, default_value = "train", value_name = "SPLIT")]
+    pub split: Split,
+    /// Examples that are used, spread over the split; 0 uses all
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub examples: usize,
+}
+
+/// What is known of a model beside its weights
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatisticsKind {
+    // Diagonal Fisher information, over the model's own distribution of labels (`fisher`)
+    Fisher,
+    // The same with the labels of the data
+    EmpiricalFisher,
+    // Gram matrices of linear layers' inputs (`regmean`)
+    Gram,
 }
 
 #[derive(Debug, Args)]

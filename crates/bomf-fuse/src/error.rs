@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bomf_checkpoint::{CheckpointError, Dtype};
 
+use crate::align::Heads;
 use crate::method::{Kind, Statistics, Value};
 use crate::plan::is_of_vocabulary;
 use crate::registry;
@@ -45,6 +46,19 @@ pub enum FuseError {
         /// The tensor's name.
         tensor: String,
         /// The member with it.
+        member: String,
+        /// The first member.
+        reference: String,
+    },
+    /// A member has an output head of its own, and the first one's is its input embedding.
+    #[error(
+        "{member} has an output head of its own (`{tensor}`), and that of {reference} is tied to \
+         the input embedding"
+    )]
+    UntiedHead {
+        /// The head's name.
+        tensor: String,
+        /// The member with a head.
         member: String,
         /// The first member.
         reference: String,
@@ -240,6 +254,52 @@ pub enum FuseError {
         tensor: String,
         /// The factor of what is off their diagonals.
         alpha: f64,
+    },
+    /// No tensor has a name by which units could be found.
+    #[error("{model} has no layers whose units could be aligned")]
+    NothingToAlign {
+        /// The model.
+        model: String,
+    },
+    /// The heads of a model do not divide a projection of it.
+    #[error(
+        "tensor `{tensor}` has {length} outputs, which do not go with {} heads ({} of keys and \
+         values)",
+        heads.queries, heads.key_values
+    )]
+    BadHeads {
+        /// The tensor.
+        tensor: String,
+        /// Its outputs.
+        length: usize,
+        /// The heads that the configuration speaks of.
+        heads: Heads,
+    },
+    /// A tensor that belongs to a unit is missing, or holds no floats.
+    #[error("tensor `{tensor}` of {model} is missing or no float, and its units cannot be aligned")]
+    NoUnitTensor {
+        /// The tensor.
+        tensor: String,
+        /// The model.
+        model: String,
+    },
+    /// A tensor is too small for its units.
+    #[error("tensor `{tensor}` is {shape:?}, too small for {units} units of {width}")]
+    UnitShape {
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The units that it should have.
+        units: usize,
+        /// Elements of each.
+        width: usize,
+    },
+    /// A regularisation that is negative or no number.
+    #[error("the regularisation is {value}, not a finite number of at least 0")]
+    BadRegularisation {
+        /// What was given.
+        value: f64,
     },
     /// DELLA's probabilities `density - epsilon ..= density + epsilon` leave the range (0, 1).
     #[error(
@@ -479,6 +539,11 @@ impl FuseError {
             | FuseError::MissingTensor { .. }
             | FuseError::TypeMismatch { .. }
             | FuseError::ExtraTensor { .. } => Some("fuse checkpoints of one architecture".into()),
+            FuseError::UntiedHead { .. } => Some(
+                "name the model with the head as base_model, or first: a tied head is then read \
+                 from the embedding"
+                    .into(),
+            ),
             FuseError::BaseNotInSlice { .. } => Some("add its layers to the sources".into()),
             FuseError::ModelTwice { .. } => Some("name it once, with a greater weight".into()),
             FuseError::SliceLength { .. } => {
@@ -520,6 +585,15 @@ impl FuseError {
             FuseError::StatisticShape { .. } | FuseError::StatisticLength { .. } => {
                 Some("make them from this model, with `bomf statistics`".into())
             }
+            FuseError::NothingToAlign { .. } => Some(
+                "alignment knows the names of BERT, RoBERTa, DistilBERT, GPT-2, and of Llama and \
+                 its kind"
+                    .into(),
+            ),
+            FuseError::BadHeads { .. } => {
+                Some("is config.json that of this model? it says how many heads there are".into())
+            }
+            FuseError::NoUnitTensor { .. } => Some("align models of one architecture".into()),
             FuseError::Unsolvable { .. } => Some(
                 "lower `alpha`, or make the matrices from more examples; they must be finite and \
                  positive semi-definite"

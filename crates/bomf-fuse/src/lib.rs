@@ -6,6 +6,7 @@
 //!   that vector, made anew only where other weights change it;
 //! - [`methods`] has one module a method, each with its paper; [`method`] is what they have in
 //!   common, whatever the size of a tensor, and [`registry`] knows them by name;
+//! - [`align`] puts the units of one model into the order of another's, before any method;
 //! - [`lora`] fuses low-rank adapters;
 //! - [`Gram`] is the matrix of inner products of the members' differences from their mean, by
 //!   which distances between fused *weights* are known without fusing anything;
@@ -14,6 +15,7 @@
 //!
 //! Nothing here knows a path, a trial or a training run.
 
+pub mod align;
 mod difference;
 mod error;
 pub mod execute;
@@ -33,7 +35,9 @@ pub use difference::{Difference, difference};
 pub use error::{FuseError, Result};
 pub use execute::{Control, Sink, Summary, execute};
 pub use gram::Gram;
-pub use members::{Fusion, Groups, MappedTensor, MemberSet, MemberTensor, Segment, Values};
+pub use members::{
+    Fusion, Groups, MappedTensor, MemberSet, MemberTensor, MemberWeights, Segment, Values,
+};
 pub use plan::Plan;
 pub use recipe::MergeRecipe;
 pub use weights::{TensorInfo, Weights, WithStatistics};

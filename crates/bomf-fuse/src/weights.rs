@@ -62,31 +62,39 @@ impl Weights for Checkpoint {
     }
 }
 
-impl<W: Weights + ?Sized> Weights for &W {
-    fn name(&self) -> String {
-        (**self).name()
-    }
+/// What points to weights is weights.
+macro_rules! forwarded {
+    ($pointer:ty) => {
+        impl<W: Weights + ?Sized> Weights for $pointer {
+            fn name(&self) -> String {
+                (**self).name()
+            }
 
-    fn names(&self) -> Vec<&str> {
-        (**self).names()
-    }
+            fn names(&self) -> Vec<&str> {
+                (**self).names()
+            }
 
-    fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
-        (**self).info(name)
-    }
+            fn info(&self, name: &str) -> Option<TensorInfo<'_>> {
+                (**self).info(name)
+            }
 
-    fn source(&self, name: &str) -> Option<Box<dyn Source + '_>> {
-        (**self).source(name)
-    }
+            fn source(&self, name: &str) -> Option<Box<dyn Source + '_>> {
+                (**self).source(name)
+            }
 
-    fn bytes(&self, name: &str) -> Option<&[u8]> {
-        (**self).bytes(name)
-    }
+            fn bytes(&self, name: &str) -> Option<&[u8]> {
+                (**self).bytes(name)
+            }
 
-    fn statistics(&self) -> Option<&dyn Weights> {
-        (**self).statistics()
-    }
+            fn statistics(&self) -> Option<&dyn Weights> {
+                (**self).statistics()
+            }
+        }
+    };
 }
+
+forwarded!(&W);
+forwarded!(Box<W>);
 
 /// A model with its statistics.
 pub struct WithStatistics<W, S> {

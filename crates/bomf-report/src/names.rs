@@ -72,6 +72,27 @@ pub(crate) fn style(method: MethodName) -> Style {
             "k-soup",
             true,
         ),
+        MethodName::Fisher => (
+            "Fisher average",
+            "mean of all members, each parameter weighted by its Fisher information",
+            Shape::Up,
+            "k-soup",
+            false,
+        ),
+        MethodName::Regmean => (
+            "RegMean",
+            "linear layers by least squares over the inputs that each member sees",
+            Shape::Square,
+            "k-soup",
+            true,
+        ),
+        MethodName::OtFusion => (
+            "OT fusion",
+            "mean of all members, once their units are put in one order",
+            Shape::Square,
+            "k-soup",
+            false,
+        ),
         MethodName::LearnedSwa => (
             "learned SWA",
             "weights by gradient descent on the loss on the select split",

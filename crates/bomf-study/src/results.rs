@@ -227,6 +227,13 @@ pub enum MethodName {
     /// The members' average drawn back to where training began (Jang et al., ECCV 2024);
     /// one model, but no mixture of the members.
     ModelStock,
+    /// Average weighted by Fisher information (Matena and Raffel 2022); likewise.
+    Fisher,
+    /// Linear layers by least squares over their inputs (Jin et al. 2023); likewise.
+    Regmean,
+    /// Average of members whose units were put in one order (Singh and Jaggi 2020);
+    /// likewise.
+    OtFusion,
     /// Weights by gradient descent on the select loss (Wortsman et al. 2022).
     LearnedSwa,
     /// Training on in the members' span (Li et al. 2023); weights may be below 0.
@@ -253,7 +260,7 @@ pub enum MethodName {
 
 impl MethodName {
     /// Every method, in the order of the table.
-    pub const ALL: [MethodName; 18] = [
+    pub const ALL: [MethodName; 21] = [
         MethodName::BestCheckpoint,
         MethodName::LastCheckpoint,
         MethodName::Swa,
@@ -261,6 +268,9 @@ impl MethodName {
         MethodName::GreedySoup,
         MethodName::Ema,
         MethodName::ModelStock,
+        MethodName::Fisher,
+        MethodName::Regmean,
+        MethodName::OtFusion,
         MethodName::LearnedSwa,
         MethodName::Twa,
         MethodName::RandomSimplex,
@@ -319,6 +329,9 @@ impl MethodName {
             MethodName::GreedySoup => "greedy_soup",
             MethodName::Ema => "ema",
             MethodName::ModelStock => "model_stock",
+            MethodName::Fisher => "fisher",
+            MethodName::Regmean => "regmean",
+            MethodName::OtFusion => "ot_fusion",
             MethodName::LearnedSwa => "learned_swa",
             MethodName::Twa => "twa",
             MethodName::RandomSimplex => "random_simplex",

@@ -55,6 +55,9 @@ pub enum TuneError {
         /// Shape by the configuration.
         expected: Vec<usize>,
     },
+    /// The Fisher information of a language model by its own distribution.
+    #[error("the Fisher information of a language model sums over its vocabulary at each token")]
+    FisherOfTokens,
     /// The tokenizer could not be loaded or run.
     #[error("tokenizer {}: {reason}", path.display())]
     Tokenizer {
@@ -139,6 +142,9 @@ impl TuneError {
                  gpt2, llama, mistral, qwen2, qwen3 and t5 (mt5)"
                     .into(),
             ),
+            TuneError::FisherOfTokens => {
+                Some("take the labels of the data instead: `--kind empirical-fisher`".into())
+            }
             TuneError::MissingTensor { .. } => {
                 Some("is this a whole checkpoint of the model that config.json describes?".into())
             }

@@ -11,6 +11,7 @@ pub mod models;
 pub mod optim;
 pub mod params;
 pub mod pretrain;
+pub mod statistics;
 pub mod tape;
 pub mod tokenize;
 pub mod train;

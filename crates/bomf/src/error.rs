@@ -98,6 +98,12 @@ pub enum Error {
         /// Which.
         split: &'static str,
     },
+    /// A configuration does not say how many attention heads a model has.
+    #[error("{} does not say how many attention heads there are", path.display())]
+    NoHeads {
+        /// The configuration file.
+        path: PathBuf,
+    },
     /// A model's outputs are not finite.
     #[error("the model's outputs are not all finite numbers")]
     NotFinite,
@@ -253,6 +259,9 @@ impl Error {
             Error::Recipe(error) => error.hint(),
             Error::Hub(error) => error.hint(),
             Error::Study(error) => error.hint(),
+            Error::NoHeads { .. } => Some(
+                "alignment needs `num_attention_heads` of the reference model's config.json".into(),
+            ),
             Error::OutputNotEmpty {
                 is_earlier_output: true,
                 ..
@@ -337,6 +346,7 @@ impl Error {
             | Error::OtherVocabulary { .. }
             | Error::NoRecord { .. }
             | Error::NoHead { .. }
+            | Error::NoHeads { .. }
             | Error::OtherHead { .. } => true,
             Error::Fuse(FuseError::Checkpoint(error)) => is_bad_checkpoint(error),
             Error::Fuse(FuseError::Interrupted) => false,

@@ -19,10 +19,11 @@ pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
 pub use pipeline::{
     Conversation, EvaluatorFault, Generated, bench, eval, finetune, fuse, generate, pick, pretrain,
-    run, serve, tune,
+    run, serve, statistics, tune,
 };
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
     BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, GenerateRequest, Pick,
-    PickRequest, PretrainOutcome, PretrainRequest, Prompts, RunRequest, Split,
+    PickRequest, PretrainOutcome, PretrainRequest, Prompts, RunRequest, Split, StatisticsKind,
+    StatisticsOutcome, StatisticsRequest,
 };

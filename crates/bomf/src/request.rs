@@ -131,6 +131,64 @@ impl Split {
     }
 }
 
+/// What merging must know of a model beside its weights: `bomf statistics`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatisticsRequest {
+    /// The fine-tuned model: a folder or `hf:owner/name`.
+    pub model: String,
+    /// Folder of the data, as for [`RunRequest::data`].
+    pub data: PathBuf,
+    /// The split.
+    pub split: Split,
+    /// What is computed.
+    pub kind: StatisticsKind,
+    /// Examples that are used, spread over the split; `None` uses all.
+    pub examples: Option<usize>,
+    /// The file to write; one that stands there is replaced.
+    pub out: PathBuf,
+    /// The task.
+    pub recipe: Recipe,
+    /// Threads; 0 takes every core.
+    pub threads: usize,
+}
+
+/// What `bomf statistics` computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatisticsKind {
+    /// The diagonal Fisher information, over labels as probable as the model has them.
+    Fisher,
+    /// The same with the labels of the data.
+    EmpiricalFisher,
+    /// Gram matrices of the inputs of linear layers.
+    Gram,
+}
+
+impl StatisticsKind {
+    /// Its name in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StatisticsKind::Fisher => "fisher",
+            StatisticsKind::EmpiricalFisher => "empirical_fisher",
+            StatisticsKind::Gram => "gram",
+        }
+    }
+}
+
+/// What `bomf statistics` made.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct StatisticsOutcome {
+    /// The file.
+    pub out: PathBuf,
+    /// What it holds.
+    pub kind: &'static str,
+    /// Examples that it is made from.
+    pub examples: usize,
+    /// Its tensors.
+    pub tensors: usize,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
 /// A small encoder trained from nothing on text, by masked language modelling:
 /// `bomf pretrain`.
 #[derive(Debug, Clone, PartialEq)]

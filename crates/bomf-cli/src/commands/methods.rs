@@ -30,6 +30,11 @@ fn one(method: &MethodInfo) -> String {
         "models: {}; base model: {}\n",
         method.models, method.base
     ));
+    if let Some(kind) = method.statistics {
+        text.push_str(&format!(
+            "statistics: {kind}, a file for each model (`bomf statistics`)\n"
+        ));
+    }
     if method.parameters.is_empty() {
         return text;
     }

@@ -15,6 +15,7 @@ mod pick;
 mod pretrain;
 mod report;
 mod run;
+mod statistics;
 mod tune;
 mod verify;
 
@@ -46,6 +47,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Lora(args) => lora::command(args, context),
         Command::Eval(args) => eval::command(args, context),
         Command::Generate(args) => generate::command(args, context),
+        Command::Statistics(args) => statistics::command(args, context),
         Command::Pick(args) => pick::command(args, context),
         Command::Report(args) => report::command(args, context),
         Command::Pretrain(args) => pretrain::command(args, context),

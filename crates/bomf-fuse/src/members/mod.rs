@@ -18,6 +18,7 @@ mod fusion;
 mod groups;
 mod layout;
 mod values;
+mod weights;
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +34,7 @@ pub use fusion::Fusion;
 pub use groups::Groups;
 pub use layout::Segment;
 pub use values::{MappedTensor, MemberTensor, Values};
+pub use weights::MemberWeights;
 
 /// n members of dimension d, and what can be computed from all of them in one pass.
 ///

@@ -12,6 +12,7 @@
 //! `F_i` (section 3.3 there), so that a model with larger gradients does not speak for all.
 
 use multiversion::multiversion;
+use rayon::prelude::*;
 
 use super::common::declare::{NOT_NEGATIVE, flag, number};
 use super::common::kernels;
@@ -125,6 +126,48 @@ pub fn squared_norm(fisher: &dyn Source) -> f64 {
     pieces::sum(&inputs, PIECE, vec![0.0], squares)[0]
 }
 
+/// The same average, model by model, for models whose Fisher information is not all there at
+/// once.
+#[derive(Debug)]
+pub struct RunningFisher {
+    sums: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl RunningFisher {
+    /// Of models with so many parameters.
+    pub fn new(parameters: usize) -> Self {
+        Self {
+            sums: vec![0.0; parameters],
+            weights: vec![0.0; parameters],
+        }
+    }
+
+    /// Adds a model of weight one: its parameters and their Fisher information.
+    ///
+    /// # Panics
+    /// If these are not as many as there are parameters.
+    pub fn add(&mut self, params: &[f32], fisher: &[f32]) {
+        assert!(params.len() == self.sums.len() && fisher.len() == params.len());
+        let sums = self.sums.par_chunks_mut(PIECE);
+        let weights = self.weights.par_chunks_mut(PIECE);
+        let inputs = params.par_chunks(PIECE).zip(fisher.par_chunks(PIECE));
+        sums.zip(weights)
+            .zip(inputs)
+            .for_each(|((sums, weights), (x, f))| add(1.0, FLOOR, f, x, sums, weights));
+    }
+
+    /// The average into `out`, where the models' plain average stands.
+    ///
+    /// # Panics
+    /// If it is not as long as there are parameters.
+    pub fn finish(self, out: &mut [f32]) {
+        assert_eq!(out.len(), self.sums.len(), "a place for each parameter");
+        let plain = out.to_vec();
+        divide(&self.sums, &self.weights, &plain, out);
+    }
+}
+
 struct ByFisher<'a> {
     models: Vec<(f64, Statistic<'a>)>,
     floor: f64,
@@ -165,14 +208,7 @@ impl Fuser for ByFisher<'_> {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn add(
-    weight: f64,
-    floor: f64,
-    fisher: &[f32],
-    x: &[f32],
-    sums: &mut [f64; RUN],
-    weights: &mut [f64; RUN],
-) {
+fn add(weight: f64, floor: f64, fisher: &[f32], x: &[f32], sums: &mut [f64], weights: &mut [f64]) {
     for (((f, x), sum), total) in fisher.iter().zip(x).zip(sums).zip(weights) {
         let f = f64::from(*f);
         // NaN stays NaN.
@@ -183,7 +219,7 @@ fn add(
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn divide(sums: &[f64; RUN], weights: &[f64; RUN], averaged: &[f32], out: &mut [f32]) {
+fn divide(sums: &[f64], weights: &[f64], averaged: &[f32], out: &mut [f32]) {
     for (((out, sum), weight), averaged) in out.iter_mut().zip(sums).zip(weights).zip(averaged) {
         *out = match *weight == 0.0 {
             true => *averaged,

@@ -38,7 +38,7 @@ use crate::method::{
 pub struct RegMean;
 
 /// What is off the diagonal counts this much; the authors' choice for most models.
-const ALPHA: f64 = 0.9;
+pub const ALPHA: f64 = 0.9;
 
 /// The least square of a pivot of the factor, on a matrix whose diagonal is one. Below, what is
 /// solved has more of rounding in it than the last digit of an `f32`.
@@ -98,77 +98,129 @@ impl Method for RegMean {
         if inputs.is_empty() {
             return Ok(Box::new(average));
         }
-        let layer = Layer {
-            inputs,
-            weights: &weights,
-            alpha: params.number("alpha"),
-            // Inputs and outputs.
-            size: match first.inputs_first {
-                true => (rows, columns),
-                false => (columns, rows),
-            },
-            inputs_first: first.inputs_first,
+        let (inputs_first, alpha) = (first.inputs_first, params.number("alpha"));
+        let size = match inputs_first {
+            true => (rows, columns),
+            false => (columns, rows),
         };
-        Ok(Box::new(Solved(layer.solve()?)))
+        let mut layer = LeastSquares::new(size, inputs_first, alpha);
+        for (model, &weight) in weights.iter().enumerate() {
+            let expected = size.0 * size.0;
+            let own = inputs.statistics.get(model);
+            let own = own.filter(|own| own.inputs_first == inputs_first);
+            let found = own.map_or(0, |own| own.source.len());
+            let Some(own) = own.filter(|_| found == expected) else {
+                return Err(FuseError::StatisticLength {
+                    tensor: inputs.name.to_owned(),
+                    model,
+                    expected,
+                    found,
+                });
+            };
+            layer.add(
+                weight,
+                &read_all(own.source),
+                &read_all(inputs.models[model]),
+            );
+        }
+        let solved = layer.solve().ok_or_else(|| FuseError::Unsolvable {
+            tensor: inputs.name.to_owned(),
+            alpha,
+        })?;
+        Ok(Box::new(Solved(solved)))
     }
 }
 
-/// A linear layer of all models.
-struct Layer<'a, 'b> {
-    inputs: &'a Inputs<'b>,
-    weights: &'a [f64],
-    alpha: f64,
+/// The normal equations of a linear layer, model by model.
+#[derive(Debug)]
+pub struct LeastSquares {
+    /// Inputs and outputs.
     size: (usize, usize),
     inputs_first: bool,
+    alpha: f64,
+    /// `sum_i w_i H_i`.
+    sum: Mat<f64>,
+    /// `sum_i w_i H_i W_i`, a column an output.
+    right: Vec<f64>,
+    /// `sum_i w_i W_i`, a column an output, and `sum_i w_i`.
+    mean: Vec<f64>,
+    total: f64,
 }
 
-impl Layer<'_, '_> {
-    /// The weights, as they are stored.
-    fn solve(&self) -> Result<Vec<f32>> {
-        let (inputs, outputs) = self.size;
-        let mut sum = Mat::<f64>::zeros(inputs, inputs);
-        // A column an output.
-        let mut right = vec![0.0f64; inputs * outputs];
-        let mut mean = vec![0.0f64; inputs * outputs];
-        let total: f64 = self.weights.iter().sum();
-        for (model, &weight) in self.weights.iter().enumerate() {
-            let gram = self.gram(model, weight)?;
-            sum += &gram;
-            let own = read_all(self.inputs.models[model]);
-            let pieces = right.par_chunks_mut(OUTPUTS * inputs);
-            let means = mean.par_chunks_mut(OUTPUTS * inputs);
-            pieces
-                .zip(means)
-                .enumerate()
-                .for_each(|(i, (piece, mean))| {
-                    let count = piece.len() / inputs;
-                    let w = Mat::from_fn(inputs, count, |k, o| {
-                        f64::from(own[self.place(k, i * OUTPUTS + o)])
-                    });
-                    for (o, mean) in mean.chunks_mut(inputs).enumerate() {
-                        for (mean, w) in mean.iter_mut().zip(w.col_as_slice(o)) {
-                            *mean += weight / total * w;
-                        }
-                    }
-                    let piece = MatMut::from_column_major_slice_mut(piece, inputs, count);
-                    matmul(piece, Accum::Add, &gram, &w, 1.0, Par::Seq);
-                });
+impl LeastSquares {
+    /// Of a layer with so many inputs and outputs, whose weights are stored as `[in, out]`, or
+    /// else as `[out, in]`; `alpha` is the factor of what is off the Gram matrices' diagonals.
+    pub fn new((inputs, outputs): (usize, usize), inputs_first: bool, alpha: f64) -> Self {
+        Self {
+            size: (inputs, outputs),
+            inputs_first,
+            alpha,
+            sum: Mat::zeros(inputs, inputs),
+            right: vec![0.0; inputs * outputs],
+            mean: vec![0.0; inputs * outputs],
+            total: 0.0,
         }
-        let scale = self.scaled(&mut sum)?;
-        self.factor(&mut sum)?;
-        let pieces = right.par_chunks_mut(OUTPUTS * inputs);
-        let means = mean.par_chunks(OUTPUTS * inputs);
+    }
+
+    /// Adds a model: its Gram matrix `[in, in]` and its weights.
+    ///
+    /// # Panics
+    /// If these have other sizes.
+    pub fn add(&mut self, weight: f64, gram: &[f32], layer: &[f32]) {
+        let (inputs, outputs) = self.size;
+        assert_eq!(gram.len(), inputs * inputs, "one for each pair of inputs");
+        assert_eq!(layer.len(), inputs * outputs, "one for each connection");
+        let gram = Mat::from_fn(inputs, inputs, |i, j| {
+            let alpha = if i == j { 1.0 } else { self.alpha };
+            weight * alpha * f64::from(gram[i * inputs + j])
+        });
+        self.sum += &gram;
+        self.total += weight;
+        let (size, inputs_first) = (self.size, self.inputs_first);
+        let pieces = self.right.par_chunks_mut(OUTPUTS * inputs.max(1));
+        let means = self.mean.par_chunks_mut(OUTPUTS * inputs.max(1));
+        pieces
+            .zip(means)
+            .enumerate()
+            .for_each(|(i, (piece, mean))| {
+                let count = piece.len() / inputs;
+                let w = Mat::from_fn(inputs, count, |k, o| {
+                    f64::from(layer[place(size, inputs_first, k, i * OUTPUTS + o)])
+                });
+                for (o, mean) in mean.chunks_mut(inputs).enumerate() {
+                    for (mean, w) in mean.iter_mut().zip(w.col_as_slice(o)) {
+                        *mean += weight * w;
+                    }
+                }
+                let piece = MatMut::from_column_major_slice_mut(piece, inputs, count);
+                matmul(piece, Accum::Add, &gram, &w, 1.0, Par::Seq);
+            });
+    }
+
+    /// The layer's weights, as they are stored; `None` where the matrices have no inverse that
+    /// could be relied on.
+    pub fn solve(mut self) -> Option<Vec<f32>> {
+        let (inputs, outputs) = self.size;
+        let scale = self.scaled()?;
+        self.factor()?;
+        let (factor, total) = (self.sum.as_ref(), self.total);
+        let pieces = self.right.par_chunks_mut(OUTPUTS * inputs.max(1));
+        let means = self.mean.par_chunks(OUTPUTS * inputs.max(1));
         pieces.zip(means).for_each(|(piece, mean)| {
             for (right, mean) in piece.chunks_mut(inputs).zip(mean.chunks(inputs)) {
                 for ((right, mean), scale) in right.iter_mut().zip(mean).zip(&scale) {
                     // What was never seen is an equation of its own.
-                    *right = if *scale == 0.0 { *mean } else { *right * scale };
+                    *right = if *scale == 0.0 {
+                        mean / total
+                    } else {
+                        *right * scale
+                    };
                 }
             }
             let count = piece.len() / inputs;
             let mut columns = MatMut::from_column_major_slice_mut(piece, inputs, count);
-            solve_lower_triangular_in_place(sum.as_ref(), columns.as_mut(), Par::Seq);
-            solve_upper_triangular_in_place(sum.as_ref().transpose(), columns, Par::Seq);
+            solve_lower_triangular_in_place(factor, columns.as_mut(), Par::Seq);
+            solve_upper_triangular_in_place(factor.transpose(), columns, Par::Seq);
             for right in piece.chunks_mut(inputs) {
                 for (right, scale) in right.iter_mut().zip(&scale) {
                     *right *= if *scale == 0.0 { 1.0 } else { *scale };
@@ -176,90 +228,61 @@ impl Layer<'_, '_> {
             }
         });
         let mut out = vec![0.0; inputs * outputs];
-        for (o, column) in right.chunks(inputs).enumerate() {
+        for (o, column) in self.right.chunks(inputs.max(1)).enumerate() {
             for (k, value) in column.iter().enumerate() {
-                out[self.place(k, o)] = *value as f32;
+                out[place(self.size, self.inputs_first, k, o)] = *value as f32;
             }
         }
-        Ok(out)
-    }
-
-    /// Where the weight of an input for an output is stored.
-    fn place(&self, input: usize, output: usize) -> usize {
-        match self.inputs_first {
-            true => input * self.size.1 + output,
-            false => output * self.size.0 + input,
-        }
-    }
-
-    /// `w_i H_i`.
-    fn gram(&self, model: usize, weight: f64) -> Result<Mat<f64>> {
-        let n = self.size.0;
-        let Some(statistic) = self.inputs.statistics.get(model) else {
-            return Err(self.wrong_length(model, 0));
-        };
-        if statistic.source.len() != n * n || statistic.inputs_first != self.inputs_first {
-            return Err(self.wrong_length(model, statistic.source.len()));
-        }
-        let values = read_all(statistic.source);
-        Ok(Mat::from_fn(n, n, |i, j| {
-            let alpha = if i == j { 1.0 } else { self.alpha };
-            weight * alpha * f64::from(values[i * n + j])
-        }))
+        Some(out)
     }
 
     /// Scales the matrix so that its diagonal is one, and gives the factors of rows and columns;
     /// zero for those that are zero.
-    fn scaled(&self, sum: &mut Mat<f64>) -> Result<Vec<f64>> {
+    fn scaled(&mut self) -> Option<Vec<f64>> {
         let n = self.size.0;
-        let scale: Vec<f64> = (0..n)
-            .map(|i| match sum[(i, i)] {
-                0.0 => Ok(0.0),
-                value if value > 0.0 && value.is_finite() => Ok(1.0 / value.sqrt()),
-                _ => Err(self.unsolvable()),
+        let scale: Option<Vec<f64>> = (0..n)
+            .map(|i| match self.sum[(i, i)] {
+                0.0 => Some(0.0),
+                value if value > 0.0 && value.is_finite() => Some(1.0 / value.sqrt()),
+                _ => None,
             })
-            .collect::<Result<_>>()?;
+            .collect();
+        let scale = scale?;
         for j in 0..n {
-            for (i, value) in sum.col_as_slice_mut(j).iter_mut().enumerate() {
+            for (i, value) in self.sum.col_as_slice_mut(j).iter_mut().enumerate() {
                 let scaled = *value * scale[i] * scale[j];
                 *value = if i == j { 1.0 } else { scaled };
             }
         }
-        Ok(scale)
+        Some(scale)
     }
 
     /// Replaces the matrix by its Cholesky factor (lower triangle).
-    fn factor(&self, sum: &mut Mat<f64>) -> Result<()> {
+    fn factor(&mut self) -> Option<()> {
         let n = self.size.0;
         let scratch = factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Default::default());
         let done = factor::cholesky_in_place(
-            sum.as_mut(),
+            self.sum.as_mut(),
             Default::default(),
             Par::Seq,
             MemStack::new(&mut MemBuffer::new(scratch)),
             Default::default(),
         );
         let is_sound = |pivot: f64| pivot.is_finite() && pivot * pivot >= LEAST_PIVOT;
-        match done.is_ok() && (0..n).all(|i| is_sound(sum[(i, i)])) {
-            true => Ok(()),
-            false => Err(self.unsolvable()),
-        }
+        (done.is_ok() && (0..n).all(|i| is_sound(self.sum[(i, i)]))).then_some(())
     }
+}
 
-    fn unsolvable(&self) -> FuseError {
-        FuseError::Unsolvable {
-            tensor: self.inputs.name.to_owned(),
-            alpha: self.alpha,
-        }
-    }
-
-    fn wrong_length(&self, model: usize, found: usize) -> FuseError {
-        FuseError::StatisticLength {
-            tensor: self.inputs.name.to_owned(),
-            model,
-            expected: self.size.0 * self.size.0,
-            found,
-        }
+/// Where the weight of an input for an output is stored.
+fn place(
+    (inputs, outputs): (usize, usize),
+    inputs_first: bool,
+    input: usize,
+    output: usize,
+) -> usize {
+    match inputs_first {
+        true => input * outputs + output,
+        false => output * inputs + input,
     }
 }
 

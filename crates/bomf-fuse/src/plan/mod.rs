@@ -17,6 +17,7 @@ mod params;
 mod slices;
 mod statistics;
 mod tensor;
+mod tied;
 
 use bomf_checkpoint::TensorSpec;
 
@@ -27,8 +28,9 @@ use crate::weights::Weights;
 
 pub use layers::LayerName;
 pub use names::is_of_vocabulary;
+pub use tied::Tied;
 
-use names::{is_derived, tied_to};
+use names::{is_derived, is_head, tied_to};
 use tensor::{Part, Place};
 
 /// Where a tensor comes from.
@@ -170,6 +172,13 @@ impl<'a> Plan<'a> {
                 let own = weights.bytes(name);
                 own.is_some() && own == weights.bytes(embedding)
             });
+            if !is_stored_twice && is_head(name) && tied_to(reference, name).is_some() {
+                return Err(FuseError::UntiedHead {
+                    tensor: name.to_owned(),
+                    member: weights.name(),
+                    reference: reference.name(),
+                });
+            }
             if !is_stored_twice {
                 return Err(FuseError::ExtraTensor {
                     tensor: name.to_owned(),

@@ -36,6 +36,11 @@ pub fn is_of_vocabulary(name: &str) -> bool {
     HEADS.contains(&name) || EMBEDDINGS.iter().any(|end| name.ends_with(end))
 }
 
+/// Whether a tensor is an output head.
+pub(super) fn is_head(name: &str) -> bool {
+    HEADS.contains(&name)
+}
+
 /// Whether a tensor is a buffer that need not be stored.
 pub(super) fn is_derived(name: &str) -> bool {
     DERIVED.iter().any(|end| name.ends_with(end))
@@ -44,7 +49,7 @@ pub(super) fn is_derived(name: &str) -> bool {
 /// The tensor that stands for `name` in a model that does not store it, because it is tied to it:
 /// the input embedding for the output head.
 pub(super) fn tied_to<'a>(model: &'a dyn Weights, name: &str) -> Option<&'a str> {
-    if !HEADS.contains(&name) {
+    if !is_head(name) {
         return None;
     }
     let names = model.names();

@@ -65,6 +65,14 @@ impl<'a> Plan<'a> {
             let weights = self.models[part.origin.model];
             if weights.info(&part.origin.tensor).is_none() {
                 part.tied = tied_to(weights, &part.origin.tensor).map(str::to_owned);
+                if part.tied.is_some() {
+                    self.notes.push(format!(
+                        "the output head of {} is its input embedding, and that of {} is its own; \
+                         so is the output's",
+                        weights.name(),
+                        model.name()
+                    ));
+                }
             }
             let read = Origin {
                 model: part.origin.model,

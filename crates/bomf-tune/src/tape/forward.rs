@@ -122,6 +122,12 @@ impl Tape<'_> {
     }
 
     fn any_linear(&mut self, x: &Var, input: Input, weight: Param, bias: Option<Param>) -> Var {
+        if self.watched.is_some() {
+            let given = self.transformed(x, input);
+            if let Some(watched) = self.watched.as_deref_mut() {
+                watched.add(weight, given.as_deref().unwrap_or(x));
+            }
+        }
         if let Some(adapters) = self.adapters.clone()
             && !adapters.within(weight).is_empty()
         {

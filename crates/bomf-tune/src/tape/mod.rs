@@ -21,6 +21,7 @@ use crate::kernels::rms_norm::Groups;
 use crate::kernels::rope::Rotation;
 use crate::lora::Shared;
 use crate::params::Param;
+use crate::statistics::InputGrams;
 use pool::{Buffer, Pool};
 use std::ops::Deref;
 use std::rc::Rc;
@@ -247,6 +248,8 @@ pub struct Tape<'p> {
     dropout_seed: Option<u64>,
     dropouts: u64,
     adapters: Shared,
+    /// Who wants to know what linear layers are given.
+    watched: Option<&'p mut InputGrams>,
 }
 
 /// Buffers that outlive one tape and serve the next.
@@ -265,6 +268,15 @@ impl<'p> Tape<'p> {
             dropout_seed: None,
             dropouts: 0,
             adapters: None,
+            watched: None,
+        }
+    }
+
+    /// As [`inference`](Tape::inference), gathering the inputs of every linear layer.
+    pub fn watching(params: &'p [f32], inputs: &'p mut InputGrams, workspace: &Workspace) -> Self {
+        Tape {
+            watched: Some(inputs),
+            ..Tape::inference(params, workspace)
         }
     }
 

@@ -109,7 +109,7 @@ impl From<&bomf_fuse::Difference> for Numbers {
 /// Checkpoints that cannot be read; [`Error::Interrupted`].
 pub fn diff(request: &DiffRequest, observer: &mut dyn Observer) -> Result<Diff, Error> {
     let names = [request.a.clone(), request.b.clone()];
-    let models = Models::open(&names, None, observer)?;
+    let models = Models::open(&names, &[], None, observer)?;
     let weights = models.weights()?;
     let [a, b] = &weights[..] else {
         return Err(FuseError::NoMembers.into());

@@ -1,7 +1,7 @@
 //! The methods that recipes can name, described.
 
 use crate::Error;
-use bomf_fuse::method::{Base, Method, ParamSpec, Scope, Value};
+use bomf_fuse::method::{Base, Method, ParamSpec, Scope, Statistics, Value};
 use bomf_fuse::registry;
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ pub struct MethodInfo {
     pub base: &'static str,
     /// How many models it takes, the base model not counted.
     pub models: String,
+    /// What statistics of each model it needs: `fisher`, `gram`, or none.
+    pub statistics: Option<&'static str>,
     /// Its parameters.
     pub parameters: Vec<ParameterInfo>,
 }
@@ -66,6 +68,7 @@ fn info(method: &dyn Method) -> MethodInfo {
             (least, most) if least == most => format!("{least}"),
             (least, most) => format!("{least} to {most}"),
         },
+        statistics: method.statistics().map(Statistics::as_str),
         parameters: spec.params.iter().map(parameter).collect(),
     }
 }

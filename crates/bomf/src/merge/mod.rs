@@ -1,10 +1,12 @@
 //! Merging checkpoints by a recipe: `bomf merge`, `bomf verify` and `bomf diff`.
 //!
-//! [`recipe`] reads mergekit's YAML, `models` opens what it names, `beside` makes the files
+//! [`recipe`] reads mergekit's YAML, `models` opens what it names, `aligned` puts units in order,
+//! `beside` makes the files
 //! that lie beside the weights, `bomf-fuse` plans and fuses, `provenance` writes down where the
 //! output comes from, with the `digests` of all files. [`verify`] does the same again and
 //! compares; [`diff`] compares any two.
 
+mod aligned;
 mod beside;
 mod diff;
 mod digests;
@@ -12,6 +14,7 @@ mod methods;
 mod models;
 mod provenance;
 pub mod recipe;
+mod templates;
 mod verify;
 mod vocabulary;
 mod watch;
@@ -22,7 +25,7 @@ pub use provenance::{RECORD, Record, RecordedFile, RecordedModel, RecordedParame
 pub use verify::{Difference, Verification, VerifyRequest, verify};
 
 use crate::{Error, Observer, Phase};
-use bomf_checkpoint::{Adapter, FilesPlan, FolderWriter, ModelLayout};
+use bomf_checkpoint::{Adapter, Checkpoint, FilesPlan, FolderWriter, ModelLayout};
 use bomf_fuse::{FuseError, Plan, execute};
 use models::Models;
 use recipe::MergeFile;
@@ -90,9 +93,9 @@ pub fn merge(request: &MergeRequest, observer: &mut dyn Observer) -> Result<Merg
     let began = Instant::now();
     let file = MergeFile::load(&request.recipe, request.seed)?;
     file.notes.iter().for_each(|note| observer.note(note));
-    let models = Models::open(file.recipe.models(), None, observer)?;
+    let models = Models::open(file.recipe.models(), &file.statistics, None, observer)?;
     refuse_inputs_in(&request.out, &models)?;
-    let weights = models.weights()?;
+    let weights = aligned::weights(&file, &models, request.threads, observer)?;
     let plan = Plan::new(&file.recipe, weights.iter().map(|w| &**w).collect())?;
     plan.notes.iter().for_each(|note| observer.note(note));
     let layout = layout(&file, &models, request.max_shard_bytes);
@@ -181,7 +184,9 @@ fn refuse_inputs_in(out: &Path, models: &Models) -> Result<(), Error> {
         return Ok(());
     };
     let adapters = models.adapters.iter().flatten().map(Adapter::path);
-    for place in models.places.iter().map(PathBuf::as_path).chain(adapters) {
+    let statistics = models.statistics.iter().flatten().map(Checkpoint::path);
+    let places = models.places.iter().map(PathBuf::as_path);
+    for place in places.chain(adapters).chain(statistics) {
         if place
             .canonicalize()
             .is_ok_and(|place| place.starts_with(&target))

@@ -2,8 +2,8 @@
 
 use crate::{Error, Observer, hub};
 use bomf_checkpoint::{Adapter, Checkpoint};
-use bomf_fuse::Weights;
 use bomf_fuse::lora::Adapted;
+use bomf_fuse::{Weights, WithStatistics};
 use std::path::{Path, PathBuf};
 
 /// What names on the hub begin with in commands.
@@ -20,14 +20,19 @@ pub(super) struct Models {
     pub checkpoints: Vec<Checkpoint>,
     /// What is to be put into them.
     pub adapters: Vec<Option<Adapter>>,
+    /// What is known of them beside their weights.
+    pub statistics: Vec<Option<Checkpoint>>,
 }
 
 impl Models {
     /// Opens models by their names: paths relative to `root` (`None` is the working directory),
     /// or `owner/name` on the hub where there is no such path; each may be followed by a plus sign
     /// and an adapter.
+    ///
+    /// `statistics` are the files of their statistics, by the model's number, where there are any.
     pub fn open(
         names: &[String],
+        statistics: &[Option<String>],
         root: Option<&Path>,
         observer: &mut dyn Observer,
     ) -> Result<Self, Error> {
@@ -35,8 +40,9 @@ impl Models {
             places: Vec::with_capacity(names.len()),
             checkpoints: Vec::with_capacity(names.len()),
             adapters: Vec::with_capacity(names.len()),
+            statistics: Vec::with_capacity(names.len()),
         };
-        for name in names {
+        for (number, name) in names.iter().enumerate() {
             let (base, adapter) = with_adapter(name, root);
             let place = place_of(base, root, observer)?;
             models.checkpoints.push(Checkpoint::open(&place)?);
@@ -45,27 +51,45 @@ impl Models {
                 Some(adapter) => Some(Adapter::open(place_of(adapter, root, observer)?)?),
                 None => None,
             });
+            let own = statistics.get(number).and_then(Option::as_ref);
+            let own = own.map(|path| match root {
+                Some(root) => root.join(path),
+                None => PathBuf::from(path),
+            });
+            models
+                .statistics
+                .push(own.map(Checkpoint::open).transpose()?);
         }
         Ok(models)
     }
 
     /// As fusion sees them.
     pub fn weights(&self) -> Result<Vec<Box<dyn Weights + '_>>, Error> {
-        let pairs = self.checkpoints.iter().zip(&self.adapters);
-        let weights = pairs.map(|(base, adapter)| -> Result<Box<dyn Weights + '_>, Error> {
+        let weights = self.checkpoints.iter().zip(&self.adapters);
+        let weights = weights.zip(&self.statistics);
+        let weights = weights.map(|((base, adapter), statistics)| {
+            let statistics = statistics.as_ref();
             Ok(match adapter {
-                Some(adapter) => Box::new(Adapted::new(base, adapter)?),
-                None => Box::new(base),
+                Some(adapter) => Box::new(WithStatistics {
+                    weights: Adapted::new(base, adapter)?,
+                    statistics,
+                }) as Box<dyn Weights + '_>,
+                None => Box::new(WithStatistics {
+                    weights: base,
+                    statistics,
+                }),
             })
         });
         weights.collect()
     }
 
-    /// The files that a model is read from, those of its adapter last.
+    /// The files that a model is read from: its own, those of its adapter, its statistics.
     pub fn files(&self, model: usize) -> Vec<PathBuf> {
         let own = self.checkpoints[model].files().map(Path::to_path_buf);
         let adapter = self.adapters[model].iter().flat_map(Adapter::files);
-        own.chain(adapter).collect()
+        let statistics = self.statistics[model].iter().flat_map(Checkpoint::files);
+        let statistics = statistics.map(Path::to_path_buf);
+        own.chain(adapter).chain(statistics).collect()
     }
 
     /// The folder with a model's other files; a file of weights alone has none.

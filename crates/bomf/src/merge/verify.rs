@@ -4,7 +4,7 @@ use super::digests::recorded;
 use super::models::Models;
 use super::provenance::{RECORD, Record};
 use super::recipe::MergeFile;
-use super::{beside, layout, watch};
+use super::{aligned, beside, layout, watch};
 use crate::{Error, Observer, Phase};
 use bomf_checkpoint::{Checkpoint, FilesPlan};
 use bomf_fuse::{Plan, Sink, execute};
@@ -98,9 +98,14 @@ pub fn verify(request: &VerifyRequest, observer: &mut dyn Observer) -> Result<Ve
     }
     let name = folder.join(RECORD).display().to_string();
     let file = MergeFile::from_yaml(&record.recipe, &name, record.seed)?;
-    let models = Models::open(file.recipe.models(), request.root.as_deref(), observer)?;
+    let models = Models::open(
+        file.recipe.models(),
+        &file.statistics,
+        request.root.as_deref(),
+        observer,
+    )?;
     let mut differences = changed_inputs(&record, &models, request.threads, observer)?;
-    let weights = models.weights()?;
+    let weights = aligned::weights(&file, &models, request.threads, observer)?;
     let plan = Plan::new(&file.recipe, weights.iter().map(|w| &**w).collect())?;
     let layout = layout(&file, &models, record.max_shard_bytes);
     let files = FilesPlan::new(&plan.specs(), &layout)?;
@@ -164,15 +169,16 @@ fn changed_inputs(
     let (mut paths, mut expected) = (Vec::new(), Vec::new());
     let mut changed = Vec::new();
     for (number, model) in record.models.iter().enumerate().take(models.places.len()) {
-        let found = models.files(number);
+        let mut found = models.files(number);
         for file in &model.files {
             let is_it = |path: &&PathBuf| {
                 path.file_name()
                     .is_some_and(|n| n.to_string_lossy() == *file.name)
             };
-            match found.iter().find(is_it) {
-                Some(path) => {
-                    paths.push(path.clone());
+            // Two files of a model may have one name in two folders: each is taken once.
+            match found.iter().position(|path| is_it(&path)) {
+                Some(at) => {
+                    paths.push(found.remove(at));
                     expected.push((model, file));
                 }
                 None => changed.push(Difference::Input {

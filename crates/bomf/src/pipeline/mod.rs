@@ -38,6 +38,7 @@ mod settle;
 mod source;
 mod stage1;
 mod stage2;
+mod statistics;
 mod task;
 mod training;
 mod trajectory;
@@ -52,6 +53,7 @@ pub use pick::pick;
 pub use pretrain::pretrain;
 pub use run::{finetune, run, tune};
 pub use serve::{Conversation, serve};
+pub use statistics::statistics;
 
 use crate::Error;
 use crate::recipe::{Finetune, RecipeError};

@@ -339,6 +339,12 @@ pub enum Baseline {
     Ema,
     /// The members' average, drawn back to the model that training began with.
     ModelStock,
+    /// Their average weighted by Fisher information.
+    Fisher,
+    /// Linear layers by least squares over the inputs that each member saw.
+    Regmean,
+    /// Their average once units are in one order, by optimal transport.
+    OtFusion,
     /// Weights by gradient descent on the select loss.
     LearnedSwa,
     /// Training on within the members' span.
@@ -443,6 +449,9 @@ named!(Surrogate {
 named!(Baseline {
     Ema = "ema",
     ModelStock = "model_stock",
+    Fisher = "fisher",
+    Regmean = "regmean",
+    OtFusion = "ot_fusion",
     LearnedSwa = "learned_swa",
     Twa = "twa",
     CmaEs = "cma_es",

@@ -47,7 +47,13 @@ fn every_baseline_is_compared_and_changes_nothing_of_the_search() {
 
     for own in &results.methods {
         assert!(own.report.values().all(|v| v.is_finite()), "{own:?}");
-        assert_eq!(own.weights.is_none(), own.name.keeps_members());
+        let is_fixed = [
+            MethodName::Fisher,
+            MethodName::Regmean,
+            MethodName::OtFusion,
+        ];
+        let has_none = own.name.keeps_members() || is_fixed.contains(&own.name);
+        assert_eq!(own.weights.is_none(), has_none);
         if let Some(weights) = &own.weights {
             assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{own:?}");
             let is_inside = weights.iter().all(|w| *w >= 0.0);
@@ -96,6 +102,9 @@ fn a_regression_has_them_too() {
     let mut own = recipe(FIXED);
     own.stage2.baselines = vec![
         Baseline::ModelStock,
+        Baseline::Fisher,
+        Baseline::Regmean,
+        Baseline::OtFusion,
         Baseline::LearnedSwa,
         Baseline::Twa,
         Baseline::WeightedEnsemble,
@@ -118,5 +127,14 @@ fn a_regression_has_them_too() {
         (stock.select["loss"] - soup).abs() < 0.2 * soup,
         "{stock:?}"
     );
+    for name in [
+        MethodName::Fisher,
+        MethodName::Regmean,
+        MethodName::OtFusion,
+    ] {
+        let own = method(&results, name);
+        assert!(own.weights.is_none() && own.evaluations >= 1, "{own:?}");
+        assert!((own.select["loss"] - soup).abs() < 0.2 * soup, "{own:?}");
+    }
     assert!(loss(MethodName::Stacking).is_finite() && loss(MethodName::Twa).is_finite());
 }

@@ -35,6 +35,13 @@ pub enum ChatTemplate {
     Text(String),
 }
 
+/// How the models' units are put into the order of the reference model's before they are fused.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Align {
+    /// 0 permutes units; above, they are mixed by optimal transport.
+    pub regularisation: f64,
+}
+
 /// A recipe file: what is fused, and what lies beside the weights.
 #[derive(Debug)]
 pub struct MergeFile {
@@ -44,6 +51,10 @@ pub struct MergeFile {
     pub tokenizer: Tokenizer,
     /// The chat template of the output.
     pub chat_template: ChatTemplate,
+    /// Whether, and how, units are aligned.
+    pub align: Option<Align>,
+    /// The file of each model's statistics, by the model's number, where one is named.
+    pub statistics: Vec<Option<String>>,
     /// What was passed over.
     pub notes: Vec<String>,
     /// The text that it was read from.

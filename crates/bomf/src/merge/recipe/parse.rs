@@ -1,17 +1,18 @@
 //! From a parsed document to a valid recipe.
 
 use super::parameters::settings;
-use super::{ChatTemplate, MergeFile, Tokenizer};
+use super::{Align, ChatTemplate, MergeFile, Tokenizer};
 use crate::RecipeError;
+use crate::merge::templates;
 use crate::recipe::node::{self, Value};
-use crate::recipe::read::{Field, Section};
+use crate::recipe::read::{Field, Range, Section};
 use bomf_checkpoint::Dtype;
 use bomf_fuse::method::{Method, MethodSpec};
 use bomf_fuse::recipe::{Body, Input, MergeParts, MergeRecipe, Settings, Slice, SliceSource};
 use bomf_fuse::registry;
 
 /// The fields of a recipe.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "merge_method",
     "models",
     "slices",
@@ -23,6 +24,7 @@ const FIELDS: [&str; 11] = [
     "tokenizer_source",
     "tokenizer",
     "chat_template",
+    "align",
 ];
 
 /// The most layers of a model; far more than any has, and few enough to count through.
@@ -65,6 +67,7 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
     let mut reader = Reader {
         method: method.spec(),
         models: Vec::new(),
+        statistics: Vec::new(),
         notes: Vec::new(),
     };
     let base = top
@@ -78,6 +81,15 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
     top.read("out_dtype", &mut out_dtype, |f| f.word(DTYPES).map(Some))?;
     let tokenizer = reader.tokenizer(&mut top)?;
     let chat_template = chat_template(&mut top)?;
+    let align_field = top.field("align");
+    let align = align_field.as_ref().map(align).transpose()?;
+    if let Some(field) = align_field.filter(|_| reader.statistics.iter().any(Option::is_some)) {
+        return Err(unsupported(
+            &field,
+            "aligning models that have statistics",
+            "align the models by a `passthrough` each, and make their statistics anew",
+        ));
+    }
     let parts = MergeParts {
         method,
         models: reader.models,
@@ -97,6 +109,8 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
         recipe,
         tokenizer,
         chat_template,
+        align,
+        statistics: reader.statistics,
         notes: reader.notes,
         text: text.into(),
     })
@@ -115,6 +129,8 @@ fn known_fields_only(whole: &Field<'_>) -> Result<(), RecipeError> {
 struct Reader {
     method: &'static MethodSpec,
     models: Vec<String>,
+    /// By the model's number.
+    statistics: Vec<Option<String>>,
     notes: Vec<String>,
 }
 
@@ -129,7 +145,26 @@ impl Reader {
             return Ok(number);
         }
         self.models.push(name);
+        self.statistics.push(None);
         Ok(self.models.len() - 1)
+    }
+
+    /// The file of a model's statistics; where the model stands in several places, one says it
+    /// for all.
+    fn statistics(&mut self, section: &mut Section<'_>, model: usize) -> Result<(), RecipeError> {
+        let Some(field) = section.field("statistics") else {
+            return Ok(());
+        };
+        let name = field.text()?;
+        match &self.statistics[model] {
+            Some(other) if *other != name => {
+                Err(field.wrong(format!("{other}, as for the same model above")))
+            }
+            _ => {
+                self.statistics[model] = Some(name);
+                Ok(())
+            }
+        }
     }
 
     fn parameters(
@@ -230,8 +265,10 @@ impl Reader {
 
     fn input(&mut self, field: &Field<'_>) -> Result<Input, RecipeError> {
         let mut section = mapping(field, "model")?;
+        let model = self.model(&needed(&mut section, field, "model")?)?;
+        self.statistics(&mut section, model)?;
         let input = Input {
-            model: self.model(&needed(&mut section, field, "model")?)?,
+            model,
             parameters: self.parameters(&mut section, true)?,
         };
         section.finish()?;
@@ -262,6 +299,7 @@ impl Reader {
     fn source(&mut self, field: &Field<'_>) -> Result<SliceSource, RecipeError> {
         let mut section = mapping(field, "model")?;
         let model = self.model(&needed(&mut section, field, "model")?)?;
+        self.statistics(&mut section, model)?;
         let range = needed(&mut section, field, "layer_range")?;
         let ends = range.items()?;
         let [start, end] = ends.as_slice() else {
@@ -329,12 +367,40 @@ fn chat_template(top: &mut Section<'_>) -> Result<ChatTemplate, RecipeError> {
     match field.text()?.as_str() {
         "auto" => Ok(ChatTemplate::Auto),
         text if text.contains('{') => Ok(ChatTemplate::Text(text.into())),
-        _ => Err(unsupported(
-            &field,
-            "a chat template by name",
-            "give the template itself, or `auto` for the one that most of the models have",
-        )),
+        name => match templates::named(name) {
+            Some(text) => Ok(ChatTemplate::Text(text.into())),
+            None => {
+                let names: Vec<&str> = templates::NAMED.iter().map(|(name, _)| *name).collect();
+                Err(field.wrong(format!("auto, a template, or one of {}", names.join(", "))))
+            }
+        },
     }
+}
+
+/// What `align: transport` mixes by.
+const REGULARISATION: f64 = 0.05;
+
+/// The most that may be asked for; far less is the mean of all units.
+const MAX_REGULARISATION: f64 = 1e6;
+
+/// `permutation`, `transport`, or a mapping with `kind` and perhaps `regularisation`.
+fn align(field: &Field<'_>) -> Result<Align, RecipeError> {
+    let kinds = [("permutation", 0.0), ("transport", REGULARISATION)];
+    if !matches!(field.node.value, Value::Map(_)) {
+        let regularisation = field.word(&kinds)?;
+        return Ok(Align { regularisation });
+    }
+    let mut section = mapping(field, "kind")?;
+    let kind = needed(&mut section, field, "kind")?;
+    let mut regularisation = kind.word(&kinds)?;
+    if let Some(own) = section.field("regularisation") {
+        if regularisation == 0.0 {
+            return Err(own.wrong("left out: a permutation has none"));
+        }
+        regularisation = own.number(Range::from(0.0).to(MAX_REGULARISATION))?;
+    }
+    section.finish()?;
+    Ok(Align { regularisation })
 }
 
 fn mapping<'a>(field: &Field<'a>, with: &str) -> Result<Section<'a>, RecipeError> {

@@ -38,7 +38,7 @@ pub(super) fn model_stock(
     engine: &Engine<'_>,
     pretrained: &Path,
 ) -> Result<Option<Fixed>, Error> {
-    let mut log = Log::new(MethodName::ModelStock);
+    let log = Log::new(MethodName::ModelStock);
     let started = Instant::now();
     let (members, task) = (engine.members, engine.task);
     let mut rng = generator(recipe.seed, Purpose::Head);
@@ -64,6 +64,7 @@ pub(super) fn model_stock(
             shape: &segment.shape,
             models: models.iter().map(|m| m as &dyn Source).collect(),
             base: Some(&base),
+            statistics: Vec::new(),
         };
         let fuser = method.prepare(&inputs, &own, recipe.seed)?;
         let blocks = params[range].par_chunks_mut(BLOCK).enumerate();
@@ -78,6 +79,18 @@ pub(super) fn model_stock(
             fuser.fuse(&block, out);
         });
     }
+    evaluated(evaluator, engine, log, params, started)
+}
+
+/// A model's scores on the select split, written down; `None` where they are not finite.
+pub(super) fn evaluated(
+    evaluator: &mut Evaluator<'_>,
+    engine: &Engine<'_>,
+    mut log: Log,
+    params: Vec<f32>,
+    started: Instant,
+) -> Result<Option<Fixed>, Error> {
+    let task = engine.task;
     let outputs = outputs_of(engine.network, &params, &task.select, &Workspace::default())?;
     let scores = task.scorer.scores(&outputs, &task.select.labels)?;
     // It has no weights.

@@ -6,15 +6,18 @@
 //!
 //! - [`searches`]: CMA-ES, single-objective Bayesian optimisation, the paper's own search;
 //! - [`learned`]: weights by gradients, through the engine's backward pass;
-//! - [`fixed`]: models that are no mixtures;
+//! - [`fixed`]: models that are no mixtures; [`informed`]: those by statistics of the train
+//!   split; [`transported`]: those with units in one order;
 //! - [`ensembles`]: predictions combined, which keeps every member.
 
 mod cma_es;
 mod ensembles;
 mod fixed;
+mod informed;
 mod learned;
 mod newton;
 mod searches;
+mod transported;
 
 pub(super) use ensembles::Combined;
 pub(super) use fixed::Fixed;
@@ -115,6 +118,25 @@ pub(super) fn run(
                          which only `bomf run` knows"
                             .into(),
                     ),
+                }
+                continue;
+            }
+            (Baseline::Fisher | Baseline::Regmean | Baseline::OtFusion, Some(engine)) => {
+                let found = match baseline {
+                    Baseline::Fisher => informed::fisher(evaluator, engine),
+                    Baseline::Regmean => informed::regmean(evaluator, engine),
+                    _ => transported::ot_fusion(evaluator, engine),
+                };
+                match found {
+                    Ok(Some(found)) => out.fixed.push(found),
+                    Ok(None) => out.notes.push(format!(
+                        "`{baseline}` left out: there are no training examples, or it found no \
+                         finite scores"
+                    )),
+                    Err(Error::Fuse(error)) => {
+                        out.notes.push(format!("`{baseline}` left out: {error}"));
+                    }
+                    Err(other) => return Err(other),
                 }
                 continue;
             }
