@@ -15,6 +15,7 @@ mod adapter;
 mod atomic;
 mod checkpoint;
 mod convert;
+mod double;
 mod encode;
 mod error;
 mod f8;
@@ -32,6 +33,7 @@ pub use adapter::{
 pub use atomic::{write_bytes_atomic, write_json_atomic, write_tensors_atomic};
 pub use checkpoint::{Checkpoint, INDEX_FILE, WEIGHTS_FILE, is_model_folder};
 pub use convert::{Encoded, decode_f32, encode_f32, round_f32};
+pub use double::{decode_f64, encode_f64};
 pub use encode::TensorSpec;
 pub use error::{CheckpointError, Result};
 pub use files::{FilePlan, FilesPlan, ModelFiles};

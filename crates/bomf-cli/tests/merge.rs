@@ -328,6 +328,78 @@ fn one_vocabulary_is_asked_for_and_the_chat_template_goes_along() {
     done(folder, &["verify", "out"]);
 }
 
+/// A model of an embedding, a norm and perhaps an output head.
+fn with_head(folder: &std::path::Path, head: Option<f32>, embedding: f32, is_tied: bool) {
+    let mut tensors = vec![
+        ("model.embed_tokens.weight", vec![embedding; 3]),
+        ("model.norm.weight", vec![1.0; 3]),
+    ];
+    tensors.extend(head.map(|head| ("lm_head.weight", vec![head; 3])));
+    write_model(folder, "F32", &tensors);
+    let config = json!({"model_type": "llama", "tie_word_embeddings": is_tied});
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+}
+
+#[test]
+fn a_tied_head_is_stored_once_and_never_mixed_up_with_one_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    with_head(&folder.join("a"), Some(1.0), 1.0, true);
+    with_head(&folder.join("b"), None, 3.0, true);
+    with_head(&folder.join("c"), Some(7.0), 5.0, false);
+    let merge = |models: &[&str]| {
+        let models = models
+            .iter()
+            .map(|m| format!("  - {{model: {m}, parameters: {{weight: 1}}}}\n"));
+        let models: String = models.collect();
+        write_recipe(folder, &format!("merge_method: linear\nmodels:\n{models}"));
+        bomf(
+            folder,
+            &["merge", "recipe.yaml", "-o", "out", "--overwrite"],
+        )
+    };
+    let has_head = || {
+        let bytes = std::fs::read(folder.join("out/model.safetensors")).unwrap();
+        String::from_utf8_lossy(&bytes).contains("lm_head")
+    };
+
+    let output = merge(&["a", "b"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("`lm_head.weight` of a is left out"), "{told}");
+    assert!(!has_head());
+    assert_eq!(
+        elements(folder, "out", "model.embed_tokens.weight"),
+        [2.0; 3]
+    );
+    done(folder, &["verify", "out"]);
+
+    // A head of its own has no place in a model without.
+    let output = merge(&["b", "c"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("c has an output head of its own"), "{told}");
+    assert!(
+        told.contains("name the model with the head as base_model, or first"),
+        "{told}"
+    );
+
+    // The other way round, what is tied is read from the embedding.
+    let output = merge(&["c", "b", "a"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("the output head of b is its input embedding"),
+        "{told}"
+    );
+    assert!(has_head());
+    let mean = (7.0 + 3.0 + 1.0) / 3.0;
+    assert_eq!(elements(folder, "out", "lm_head.weight"), [mean; 3]);
+    assert_eq!(
+        elements(folder, "out", "model.embed_tokens.weight"),
+        [3.0; 3]
+    );
+    done(folder, &["verify", "out"]);
+}
+
 /// An adapter that PEFT wrote, its base model, and what PEFT makes of both.
 fn adapters() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -457,6 +529,8 @@ fn methods_are_listed_with_their_parameters() {
     for name in ["linear", "slerp", "ties", "dare_ties", "passthrough"] {
         assert!(all.lines().any(|line| line.starts_with(name)), "{all}");
     }
+    let fisher = done(folder, &["methods", "fisher"]);
+    assert!(fisher.contains("statistics: fisher"), "{fisher}");
     let one = done(folder, &["methods", "ties"]);
     assert!(one.contains("density (model)"), "{one}");
     let json = done(folder, &["methods", "--output-format", "json"]);

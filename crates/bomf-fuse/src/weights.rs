@@ -1,7 +1,7 @@
 //! The tensors of one model as fusion sees them: names, types, shapes, and elements to be read in
 //! any part.
 
-use bomf_checkpoint::{Checkpoint, Dtype, TensorRef, decode_f32, round_f32};
+use bomf_checkpoint::{Checkpoint, Dtype, TensorRef, decode_f32, decode_f64, round_f32};
 
 use crate::method::Source;
 
@@ -178,6 +178,13 @@ impl Source for Mapped<'_> {
         let size = self.bytes.len() / self.len.max(1);
         let bytes = &self.bytes[start * size..(start + out.len()) * size];
         let is_float = decode_f32(self.dtype, bytes, out);
+        debug_assert!(is_float, "only floats become a source");
+    }
+
+    fn read_f64(&self, start: usize, out: &mut [f64]) {
+        let size = self.bytes.len() / self.len.max(1);
+        let bytes = &self.bytes[start * size..(start + out.len()) * size];
+        let is_float = decode_f64(self.dtype, bytes, out);
         debug_assert!(is_float, "only floats become a source");
     }
 }

@@ -409,3 +409,36 @@ fn a_full_disk_and_a_stop_end_the_fusion() {
     assert!(matches!(found, Err(FuseError::Interrupted)));
     assert_eq!(control.done.into_inner(), 0);
 }
+
+#[test]
+fn sums_run_in_f64_where_it_is_asked_for() {
+    // In f32, one and a small number is one.
+    let small = f32::EPSILON / 4.0;
+    let a = Model::new("a").floats("w", &[3], &[1.0, 1.0, f32::NAN]);
+    let b = Model::new("b").floats("w", &[3], &[small, -1.0, 1.0]);
+    let c = Model::new("c").floats("w", &[3], &[-1.0, 3.0, 1.0]);
+    let mut recipe = whole("linear", &["a", "b", "c"], None);
+    recipe.parameters = weight(1.0);
+    recipe
+        .parameters
+        .set("normalize", Setting::constant(Value::Flag(false)));
+    recipe.dtype = Some(Dtype::F64);
+    recipe.out_dtype = Some(Dtype::F32);
+    let recipe = MergeRecipe::new(recipe).unwrap();
+    let plan = Plan::new(&recipe, vec![&a, &b, &c]).unwrap();
+    let (bytes, _) = run(&plan, DEFAULT_MEMORY);
+    let values: Vec<f32> = bytes[0]
+        .as_chunks()
+        .0
+        .iter()
+        .map(|b| f32::from_le_bytes(*b))
+        .collect();
+    assert_eq!(values[..2], [small, 3.0]);
+    assert!(values[2].is_nan() && plan.notes.is_empty());
+
+    let mut recipe = whole("karcher", &["a", "b"], None);
+    recipe.dtype = Some(Dtype::F64);
+    let recipe = MergeRecipe::new(recipe).unwrap();
+    let plan = Plan::new(&recipe, vec![&a, &b]).unwrap();
+    assert!(plan.notes[0].contains("`karcher` computes in f32"));
+}

@@ -237,6 +237,7 @@ impl Run<'_> {
         let elements = spec.num_elements();
         let size = spec.dtype.bitsize() / 8;
         let length = self.blocks.piece;
+        let recipe = self.plan.recipe;
         let found = (0..elements.div_ceil(length)).into_par_iter().map(|i| {
             self.go_on()?;
             let start = i * length;
@@ -246,6 +247,7 @@ impl Run<'_> {
                 dtype: spec.dtype,
                 range: start..elements.min(start + length),
                 block: self.blocks.block,
+                is_wide: recipe.dtype() == Some(Dtype::F64) && recipe.method().is_wide(),
             };
             self.pool.with(|buffers| {
                 let encoded = piece.make(buffers);

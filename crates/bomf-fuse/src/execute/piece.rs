@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use bomf_checkpoint::{Dtype, Encoded, encode_f32};
+use bomf_checkpoint::{Dtype, Encoded, encode_f32, encode_f64};
 
 use crate::method::{Block, Fuser, Inputs, Source};
 
@@ -11,6 +11,7 @@ use crate::method::{Block, Fuser, Inputs, Source};
 #[derive(Default)]
 pub(super) struct Buffers {
     values: Vec<f32>,
+    wide: Vec<f64>,
     /// The piece in the output's type.
     pub bytes: Vec<u8>,
 }
@@ -40,11 +41,16 @@ pub(super) struct Piece<'a> {
     pub range: Range<usize>,
     /// How many are fused at a time.
     pub block: usize,
+    /// Whether they are fused in `f64`.
+    pub is_wide: bool,
 }
 
 impl Piece<'_> {
     /// Makes it into `buffers.bytes`.
     pub fn make(&self, buffers: &mut Buffers) -> Encoded {
+        if self.is_wide {
+            return self.make_wide(buffers);
+        }
         let inputs = || self.inputs.models.iter().copied().chain(self.inputs.base);
         let count = inputs().count();
         let size = self.dtype.bitsize() / 8;
@@ -68,6 +74,31 @@ impl Piece<'_> {
             let out = &mut out[..length];
             self.fuser.fuse(&block, out);
             total += encode_f32(self.dtype, out, bytes).unwrap_or_default();
+        }
+        total
+    }
+
+    /// As [`make`](Self::make), in `f64`, with half as many elements at a time.
+    fn make_wide(&self, buffers: &mut Buffers) -> Encoded {
+        let models = &self.inputs.models;
+        let size = self.dtype.bitsize() / 8;
+        let block = (self.block / 2).max(1);
+        buffers.bytes.resize(self.range.len() * size, 0);
+        buffers.wide.resize((models.len() + 1) * block, 0.0);
+        let (out, room) = buffers.wide.split_at_mut(block);
+        let mut total = Encoded::default();
+        for (i, bytes) in buffers.bytes.chunks_mut(block * size).enumerate() {
+            let start = self.range.start + i * block;
+            let length = bytes.len() / size;
+            for (model, room) in models.iter().zip(room.chunks_exact_mut(block)) {
+                model.read_f64(start, &mut room[..length]);
+            }
+            let views = room.chunks_exact(block).map(|room| &room[..length]);
+            let views: Vec<&[f64]> = views.take(models.len()).collect();
+            let out = &mut out[..length];
+            let is_done = self.fuser.fuse_wide(&views, out);
+            debug_assert!(is_done, "the method says that it can");
+            total += encode_f64(self.dtype, out, bytes).unwrap_or_default();
         }
         total
     }

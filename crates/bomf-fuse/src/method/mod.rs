@@ -33,6 +33,11 @@ pub trait Method: Sync {
         None
     }
 
+    /// Whether it can compute in `f64` ([`Fuser::fuse_wide`]), by models alone.
+    fn is_wide(&self) -> bool {
+        false
+    }
+
     /// Learns what must be known of the whole tensor. `seed` is the recipe's; a random method
     /// draws from it, the tensor's name, the model's number and the element's number, so that
     /// what it draws depends on nothing else.
@@ -51,4 +56,10 @@ pub trait Method: Sync {
 pub trait Fuser: Sync {
     /// Writes the output's elements for a block of the inputs; `out` is as long as each of them.
     fn fuse(&self, block: &Block<'_>, out: &mut [f32]);
+
+    /// Writes the output's elements in `f64`, for the same elements of each model in `f64`, where
+    /// the method can ([`Method::is_wide`]); whether it did.
+    fn fuse_wide(&self, _models: &[&[f64]], _out: &mut [f64]) -> bool {
+        false
+    }
 }

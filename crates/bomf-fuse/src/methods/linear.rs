@@ -39,6 +39,10 @@ impl Method for Linear {
         &SPEC
     }
 
+    fn is_wide(&self) -> bool {
+        true
+    }
+
     /// # Errors
     /// [`FuseError::ZeroWeights`] if they are to be normalised; those of [`Inputs::check`].
     fn prepare<'a>(
@@ -52,10 +56,7 @@ impl Method for Linear {
         if params.flag("normalize") {
             return Ok(Box::new(average(inputs, &weights)?));
         }
-        Ok(Box::new(WeightedSum {
-            weights: weights.iter().map(|w| *w as f32).collect(),
-            divisor: 1.0,
-        }))
+        Ok(Box::new(WeightedSum::new(&weights, 1.0, 1.0)))
     }
 }
 
@@ -64,25 +65,33 @@ impl Method for Linear {
 /// # Errors
 /// [`FuseError::ZeroWeights`].
 pub(super) fn average(inputs: &Inputs<'_>, weights: &[f64]) -> Result<WeightedSum> {
-    let weights: Vec<f32> = weights.iter().map(|w| *w as f32).collect();
-    let divisor = weights.iter().map(|w| f64::from(*w)).sum::<f64>() as f32;
+    let divisor = weights.iter().map(|w| f64::from(*w as f32)).sum::<f64>() as f32;
     if divisor == 0.0 {
         return Err(FuseError::ZeroWeights {
             tensor: inputs.name.to_owned(),
         });
     }
-    Ok(match weights[..] {
-        [_] => WeightedSum {
-            weights: vec![1.0],
-            divisor: 1.0,
-        },
-        _ => WeightedSum { weights, divisor },
+    Ok(match weights {
+        [_] => WeightedSum::new(&[1.0], 1.0, 1.0),
+        _ => WeightedSum::new(weights, divisor, weights.iter().sum()),
     })
 }
 
 pub(super) struct WeightedSum {
     weights: Vec<f32>,
     divisor: f32,
+    /// The same, not rounded to `f32`.
+    wide: (Vec<f64>, f64),
+}
+
+impl WeightedSum {
+    fn new(weights: &[f64], divisor: f32, wide: f64) -> Self {
+        Self {
+            weights: weights.iter().map(|w| *w as f32).collect(),
+            divisor,
+            wide: (weights.to_vec(), wide),
+        }
+    }
 }
 
 impl Fuser for WeightedSum {
@@ -101,6 +110,20 @@ impl Fuser for WeightedSum {
                 kernels::divide(self.divisor, out);
             }
         }
+    }
+
+    fn fuse_wide(&self, models: &[&[f64]], out: &mut [f64]) -> bool {
+        let (weights, divisor) = &self.wide;
+        out.fill(0.0);
+        for (weight, x) in weights.iter().zip(models) {
+            for (out, x) in out.iter_mut().zip(*x) {
+                *out += weight * x;
+            }
+        }
+        if *divisor != 1.0 {
+            out.iter_mut().for_each(|out| *out /= divisor);
+        }
+        true
     }
 }
 

@@ -19,7 +19,7 @@ mod statistics;
 mod tensor;
 mod tied;
 
-use bomf_checkpoint::TensorSpec;
+use bomf_checkpoint::{Dtype, TensorSpec};
 
 use crate::error::{FuseError, Result};
 use crate::method::Params;
@@ -102,6 +102,12 @@ impl<'a> Plan<'a> {
             layers: None,
             notes: Vec::new(),
         };
+        if recipe.dtype() == Some(Dtype::F64) && !recipe.method().is_wide() {
+            plan.notes.push(format!(
+                "`{}` computes in f32, though `dtype` is float64",
+                recipe.method().spec().name
+            ));
+        }
         match recipe.body() {
             Body::Models(_) => plan.whole_models()?,
             Body::Slices(slices) => plan.slices(slices)?,

@@ -13,6 +13,7 @@ mod fixture;
 mod foreign;
 mod kinds;
 mod lora;
+mod merging;
 mod run;
 mod serve;
 mod several;

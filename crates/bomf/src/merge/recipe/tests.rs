@@ -176,9 +176,34 @@ fn what_is_wrong_is_said_with_its_line() {
             "base, union",
         ),
         (
-            "merge_method: linear\nmodels: [{model: a}]\nchat_template: chatml",
+            "merge_method: linear\nmodels: [{model: a}]\nchat_template: chatlm",
             3,
-            "by name",
+            "alpaca, chatml, exaone",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\nalign: rotation",
+            3,
+            "permutation",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\nalign: {kind: permutation, regularisation: 1}",
+            3,
+            "left out",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\nalign: {kind: transport, regularisation: -1}",
+            3,
+            "at least 0",
+        ),
+        (
+            "merge_method: fisher\nmodels: [{model: a, statistics: f}]\nalign: permutation",
+            3,
+            "statistics",
+        ),
+        (
+            "merge_method: linear\nslices:\n  - sources: [{model: a, statistics: f, layer_range: [0, 1]}]\n  - sources: [{model: a, statistics: g, layer_range: [1, 2]}]",
+            4,
+            "as for the same model above",
         ),
         (
             "merge_method: linear\nmodels:\n  - model: a+",
@@ -339,5 +364,39 @@ proptest! {
 fn the_recipes_that_are_damaged_are_valid() {
     for text in WHOLE {
         read(text);
+    }
+}
+
+#[test]
+fn statistics_belong_to_a_model_wherever_it_stands() {
+    let file = read(
+        "merge_method: fisher\nmodels:\n  - model: a\n  - {model: b, statistics: b.safetensors}",
+    );
+    assert_eq!(file.statistics, [None, Some("b.safetensors".to_owned())]);
+    assert_eq!(file.align, None);
+}
+
+#[test]
+fn units_are_aligned_where_it_is_asked_for() {
+    let of = |align: &str| {
+        let text = format!("merge_method: linear\nmodels: [{{model: a}}]\nalign: {align}");
+        read(&text).align.map(|align| align.regularisation)
+    };
+    assert_eq!(of("permutation"), Some(0.0));
+    assert_eq!(of("transport"), Some(0.05));
+    assert_eq!(of("{kind: transport, regularisation: 0.5}"), Some(0.5));
+}
+
+#[test]
+fn chat_templates_have_names() {
+    for name in ["alpaca", "chatml", "exaone", "llama3", "mistral"] {
+        let text = format!("merge_method: linear\nmodels: [{{model: a}}]\nchat_template: {name}");
+        let ChatTemplate::Text(template) = read(&text).chat_template else {
+            panic!("{name} is a template")
+        };
+        assert!(
+            template.starts_with('{') && template.contains("messages"),
+            "{template}"
+        );
     }
 }
