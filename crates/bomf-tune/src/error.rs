@@ -55,9 +55,9 @@ pub enum TuneError {
         /// Shape by the configuration.
         expected: Vec<usize>,
     },
-    /// The Fisher information of a language model by its own distribution.
-    #[error("the Fisher information of a language model sums over its vocabulary at each token")]
-    FisherOfTokens,
+    /// The Fisher information of a model by its own distribution, which is one of sequences.
+    #[error("the exact Fisher information is known for classes and numbers alone")]
+    NoExactFisher,
     /// The tokenizer could not be loaded or run.
     #[error("tokenizer {}: {reason}", path.display())]
     Tokenizer {
@@ -142,7 +142,7 @@ impl TuneError {
                  gpt2, llama, mistral, qwen2, qwen3 and t5 (mt5)"
                     .into(),
             ),
-            TuneError::FisherOfTokens => {
+            TuneError::NoExactFisher => {
                 Some("take the labels of the data instead: `--kind empirical-fisher`".into())
             }
             TuneError::MissingTensor { .. } => {

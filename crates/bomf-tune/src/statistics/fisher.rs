@@ -33,10 +33,10 @@ const PIECE: usize = 1 << 16;
 /// network's layout; zeros without examples. `observe` is told how many examples are done and
 /// says whether to go on.
 ///
-/// A language model's example counts as one observation, the tokens that follow its prompt.
+/// An example counts as one observation: of a language model, all tokens that follow its prompt.
 ///
 /// # Errors
-/// [`TuneError::FisherOfTokens`] for a language model with [`Expectation::Model`];
+/// [`TuneError::NoExactFisher`] with [`Expectation::Model`] for anything but classes and numbers;
 /// [`TuneError::Interrupted`].
 pub fn fisher(
     network: &Network,
@@ -56,9 +56,9 @@ pub fn fisher(
     };
     for (done, &index) in indices.iter().enumerate() {
         match (&split.labels, expectation) {
-            (Labels::Tokens(_), Expectation::Model) => return Err(TuneError::FisherOfTokens),
             (Labels::Class(_), Expectation::Model) => sum.classes(index),
-            (_, _) => sum.one(index, expectation),
+            (Labels::Value(_), _) | (_, Expectation::Data) => sum.one(index, expectation),
+            (_, Expectation::Model) => return Err(TuneError::NoExactFisher),
         }
         if observe(done + 1) == Control::Stop && done + 1 < indices.len() {
             return Err(TuneError::Interrupted);
@@ -130,24 +130,19 @@ impl Squares<'_> {
         let params = self.params;
         let mut tape = Tape::training(params, &mut self.gradients, None, &self.workspace);
         let outputs = self.network.forward(&mut tape, &batch);
-        match &self.split.labels {
-            Labels::Class(ids) => {
-                tape.cross_entropy(&outputs, &[ids[index]], 1.0);
+        match (&self.split.labels, expectation) {
+            // (y - f)^2 is one on average, whatever f is.
+            (Labels::Value(_), Expectation::Model) => {
+                tape.squared_error(&outputs, &[outputs[0] - 1.0], 0.5);
             }
-            Labels::Value(values) => {
-                let target = match expectation {
-                    Expectation::Data => values[index],
-                    // (y - f)^2 is one on average, whatever f is.
-                    Expectation::Model => outputs[0] - 1.0,
+            (labels, _) => {
+                let scale = match labels {
+                    Labels::Value(_) => 0.5,
+                    _ => 1.0,
                 };
-                tape.squared_error(&outputs, &[target], 0.5);
-            }
-            Labels::Tokens(_) => {
-                let targets = self.split.sequences.targets(index);
-                match self.network.vocabulary() {
-                    Some(weight) => tape.vocabulary_loss(&outputs, weight, targets, 1.0),
-                    None => tape.cross_entropy(&outputs, targets, 1.0),
-                };
+                let (network, indices) = (self.network, [index]);
+                self.split
+                    .loss(network, &mut tape, &outputs, &batch, &indices, scale);
             }
         }
         drop(outputs);

@@ -15,6 +15,7 @@ use bomf_fuse::methods::fisher::RunningFisher;
 use bomf_fuse::methods::regmean::{ALPHA, LeastSquares};
 use bomf_fuse::methods::uniform_soup;
 use bomf_study::MethodName;
+use bomf_tune::data::Labels;
 use bomf_tune::params::Param;
 use bomf_tune::train::Control;
 use std::time::Instant;
@@ -30,15 +31,15 @@ const GRAM_EXAMPLES: usize = 1000;
 const FISHER_COST: f64 = 4.0;
 
 /// The average weighted by Fisher information, over labels as probable as the member has them;
-/// those of the data for a language model. `None` without training examples, or where it gives
+/// those of the data where a label is no class or number. `None` without training examples, or where it gives
 /// no finite scores.
 pub(super) fn fisher(
     evaluator: &mut Evaluator<'_>,
     engine: &Engine<'_>,
 ) -> Result<Option<Fixed>, Error> {
-    let kind = match engine.network.vocabulary() {
-        Some(_) => StatisticsKind::EmpiricalFisher,
-        None => StatisticsKind::Fisher,
+    let kind = match &engine.task.train.labels {
+        Labels::Class(_) | Labels::Value(_) => StatisticsKind::Fisher,
+        _ => StatisticsKind::EmpiricalFisher,
     };
     let mut average = RunningFisher::new(engine.members.dim());
     let begun = begin(MethodName::Fisher, FISHER_EXAMPLES, FISHER_COST, engine);
