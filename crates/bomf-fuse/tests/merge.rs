@@ -214,7 +214,8 @@ fn a_head_that_is_tied_is_read_from_the_embedding() {
     let recipe = MergeRecipe::new(whole("linear", &["tied", "untied"], None)).unwrap();
     let b = untied();
     let error = Plan::new(&recipe, vec![&a, &b]).err().unwrap();
-    assert!(matches!(error, FuseError::ExtraTensor { .. }), "{error}");
+    assert!(matches!(error, FuseError::UntiedHead { .. }), "{error}");
+    assert!(error.hint().is_some());
 }
 
 #[test]
