@@ -132,7 +132,7 @@ fn what_is_picked_by_block_scores_what_the_search_saw() {
     )
     .unwrap();
     for (name, score) in &picked {
-        assert!((score - scores.scores[name]).abs() < 1e-5, "{name}");
+        assert!((score - scores[name]).abs() < 1e-5, "{name}");
     }
 }
 
