@@ -140,7 +140,9 @@ impl Answers {
             return chosen;
         }
         let contexts = places.iter().map(|&i| self.contexts[i].clone());
-        let windows = places.iter().map(|&i| self.windows[self.windows_of(i)].to_vec());
+        let windows = places
+            .iter()
+            .map(|&i| self.windows[self.windows_of(i)].to_vec());
         chosen.tokenised(contexts.collect(), windows.collect(), self.rules)
     }
 }

@@ -22,7 +22,8 @@ impl Blocks {
     /// them were trained. What was not trained joins the block above it.
     pub fn of(members: &MemberSet<'_>, blocks: recipe::Blocks) -> Option<Self> {
         let found = Self::in_groups(members, blocks.groups()?);
-        (found.groups.len() > 1).then_some(found)
+        let is_trained = found.shares.iter().any(|share| *share > 0.0);
+        (is_trained && found.groups.len() > 1).then_some(found)
     }
 
     /// The blocks of these names; `None` where the members have no such blocks.

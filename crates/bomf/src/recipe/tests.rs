@@ -185,7 +185,7 @@ fn unknown_fields_are_refused_with_the_nearest_name() {
     check(
         "task:\n  columns:\n    sentence: x",
         "recipe.yaml line 3: unknown field `sentence` in `task.columns` / its fields are text, \
-         text_pair, label",
+         text_pair, label, choices",
     );
     check(
         "stage1:\n  space:\n    lerning_rate: {type: float, low: 1, high: 2}",
@@ -331,7 +331,7 @@ fn wrong_values_are_named_with_what_is_allowed() {
         "task:\n  metrics:\n    - accuracy\n    - mathews",
         "recipe.yaml line 4: `task.metrics[1]` is `mathews`, but must be accuracy, f1, f1_macro, \
          matthews, pearson, spearman, mse, perplexity, token_accuracy, exact_match, rouge1, \
-         rouge2, rouge_l, bleu, chrf, chrf++ or meteor / did you mean `matthews`?",
+         rouge2, rouge_l, bleu, chrf, chrf++, meteor, precision or recall / did you mean `matthews`?",
     );
 }
 

@@ -38,8 +38,7 @@ fn task(out: &mut Writer, task: &Task) {
     out.field(
         "kind",
         task.kind.map_or("auto", |kind| kind.as_str()),
-        "auto, classification, regression, causal_lm, seq2seq, question_answering, \
-         multiple_choice or token_classification",
+        "auto; classification, regression, causal_lm, seq2seq, question_answering and more",
     );
     out.open("columns", "null: guessed");
     out.field(
