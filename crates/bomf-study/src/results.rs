@@ -11,7 +11,7 @@ pub struct Results {
     pub version: String,
     /// Name of the task.
     pub task: String,
-    /// `classification`, `regression` or `causal_lm`.
+    /// `classification`, `regression`, `causal_lm` or another kind that a recipe names.
     pub task_kind: String,
     /// The pre-trained model: its folder or its name on the hub.
     pub model: String,

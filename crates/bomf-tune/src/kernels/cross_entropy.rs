@@ -8,9 +8,15 @@ use rayon::prelude::*;
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma"
 ))]
-fn row(logits: &mut [f32], label: usize, scale: f32) -> f64 {
+fn row(logits: &mut [f32], label: usize, smoothing: f32, scale: f32) -> f64 {
     let max = lane_max(logits);
-    let target = logits[label] - max;
+    let own = logits[label] - max;
+    let share = smoothing / logits.len() as f32;
+    // Of the labels' logits, weighted: the label's own where nothing is smoothed.
+    let target = match smoothing == 0.0 {
+        true => own,
+        false => (1.0 - smoothing) * own + share * lane_sum(logits.len(), |i| logits[i] - max),
+    };
     for z in logits.iter_mut() {
         *z = exp(*z - max);
     }
@@ -19,7 +25,12 @@ fn row(logits: &mut [f32], label: usize, scale: f32) -> f64 {
     for z in logits.iter_mut() {
         *z *= factor;
     }
-    logits[label] -= scale;
+    if smoothing != 0.0 {
+        for z in logits.iter_mut() {
+            *z -= share * scale;
+        }
+    }
+    logits[label] -= (1.0 - smoothing) * scale;
     (sum as f64).ln() - target as f64
 }
 
@@ -31,11 +42,20 @@ fn row(logits: &mut [f32], label: usize, scale: f32) -> f64 {
 /// # Panics
 /// If a label is not a class.
 pub fn forward_backward(logits: &mut [f32], labels: &[u32], scale: f32) -> f64 {
+    smoothed(logits, labels, 0.0, scale)
+}
+
+/// As [`forward_backward`], with the share `smoothing` of each label spread evenly over all
+/// classes (Szegedy et al. 2016, section 7).
+///
+/// # Panics
+/// If a label is not a class.
+pub fn smoothed(logits: &mut [f32], labels: &[u32], smoothing: f32, scale: f32) -> f64 {
     let classes = logits.len() / labels.len().max(1);
     let losses: Vec<f64> = logits
         .par_chunks_mut(classes.max(1))
         .zip(labels)
-        .map(|(logits, &label)| row(logits, label as usize, scale))
+        .map(|(logits, &label)| row(logits, label as usize, smoothing, scale))
         .collect();
     losses.iter().sum()
 }
@@ -56,7 +76,7 @@ pub fn spans(logits: &mut [f32], offsets: &[usize], targets: &[[u32; 2]], scale:
         for (side, &target) in target.iter().enumerate() {
             column.clear();
             column.extend(tokens.iter().skip(side).step_by(2));
-            sum += 0.5 * row(&mut column, target as usize, 0.5 * scale);
+            sum += 0.5 * row(&mut column, target as usize, 0.0, 0.5 * scale);
             let places = tokens.iter_mut().skip(side).step_by(2);
             places.zip(&column).for_each(|(place, &d)| *place = d);
         }

@@ -22,8 +22,9 @@ impl Tape<'_> {
     /// `[rows]`; sets the gradient of `scale` times that sum as the start of
     /// [`backward`](Tape::backward).
     pub fn cross_entropy(&mut self, logits: &Var, labels: &[u32], scale: f32) -> f64 {
+        let smoothing = self.label_smoothing;
         self.loss(logits, |d| {
-            cross_entropy::forward_backward(d, labels, scale)
+            cross_entropy::smoothed(d, labels, smoothing, scale)
         })
     }
 
@@ -62,7 +63,7 @@ impl Tape<'_> {
             let n = labels.len();
             let mut d = self.pool.take(n * entries);
             gemm::a_bt(&mut d, Into::Replace, x, params, (n, entries, hidden));
-            sum += cross_entropy::forward_backward(&mut d, labels, scale);
+            sum += cross_entropy::smoothed(&mut d, labels, self.label_smoothing, scale);
             if let Some(gradients) = self.gradients.as_mut()
                 && let Some(d_weight) = gradients.of(weight)
             {

@@ -250,6 +250,7 @@ pub struct Tape<'p> {
     adapters: Shared,
     /// Who wants to know what linear layers are given.
     watched: Option<&'p mut InputGrams>,
+    label_smoothing: f32,
 }
 
 /// Buffers that outlive one tape and serve the next.
@@ -269,6 +270,7 @@ impl<'p> Tape<'p> {
             dropouts: 0,
             adapters: None,
             watched: None,
+            label_smoothing: 0.0,
         }
     }
 
@@ -298,6 +300,11 @@ impl<'p> Tape<'p> {
     /// Adds the part of `adapters` to every linear layer from here on that has one.
     pub(crate) fn adapt(&mut self, adapters: &Shared) {
         self.adapters.clone_from(adapters);
+    }
+
+    /// Spreads this share of each label over all classes, in the cross-entropies from here on.
+    pub fn smooth_labels(&mut self, share: f32) {
+        self.label_smoothing = share;
     }
 
     /// The parameters that the operations read.

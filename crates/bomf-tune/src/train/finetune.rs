@@ -64,6 +64,7 @@ impl EncodedSplit {
         indices: &[usize],
         scale: f32,
     ) -> (f64, usize) {
+        tape.smooth_labels(self.label_smoothing);
         let mut terms = indices.len();
         let loss = match &self.labels {
             Labels::Tokens(_) => {

@@ -24,6 +24,8 @@ pub struct EncodedSplit {
     pub labels: Labels,
     /// Texts to be generated, where that is wanted, one an example.
     pub texts: Option<Texts>,
+    /// The share of each label that training spreads over all classes.
+    pub label_smoothing: f32,
 }
 
 impl EncodedSplit {
@@ -33,6 +35,7 @@ impl EncodedSplit {
             sequences,
             labels,
             texts: None,
+            label_smoothing: 0.0,
         }
     }
 

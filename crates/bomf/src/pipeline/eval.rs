@@ -55,6 +55,7 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
         sequences,
         labels,
         texts,
+        ..
     } = split;
     if labels.is_empty() {
         return Err(Error::EmptySplit {

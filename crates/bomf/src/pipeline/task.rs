@@ -56,7 +56,7 @@ impl Task {
             (_, data::Task::MultipleChoice) => TaskKind::MultipleChoice,
             (_, data::Task::TokenClassification) => TaskKind::TokenClassification,
         };
-        check_kind(kind, config, &dataset)?;
+        check_kind(kind, config, &dataset, recipe)?;
         let scorer = Scorer::new(recipe, kind, &dataset)?;
         let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
         let tokenizer = Arc::new(tokenizer);
@@ -104,7 +104,8 @@ impl Task {
         };
         let [train, select, report] =
             [&dataset.train, &dataset.validation, &dataset.test].map(encode);
-        let (train, select, report) = (train?, select?, report?);
+        let (mut train, select, report) = (train?, select?, report?);
+        train.label_smoothing = recipe.finetune.label_smoothing as f32;
         let encoded = [&train, &select, &report];
         let lost: Vec<String> = dataset
             .splits()
@@ -164,7 +165,18 @@ impl Task {
 }
 
 /// Refuses a kind of task for which the model or the data are not made.
-fn check_kind(kind: TaskKind, config: &Config, dataset: &Dataset) -> Result<(), Error> {
+fn check_kind(
+    kind: TaskKind,
+    config: &Config,
+    dataset: &Dataset,
+    recipe: &Recipe,
+) -> Result<(), Error> {
+    let smoothing = recipe.finetune.label_smoothing;
+    if smoothing > 0.0 && matches!(kind, TaskKind::Regression | TaskKind::QuestionAnswering) {
+        let expected = "0 for a task without classes or tokens to predict";
+        let field = "finetune.label_smoothing";
+        return Err(out_of_range(field, &smoothing.to_string(), expected));
+    }
     let is_pair = config.model_type.is_encoder_decoder();
     let expected = match kind {
         TaskKind::Seq2Seq if !is_pair => "causal_lm for a model without an encoder of its own",

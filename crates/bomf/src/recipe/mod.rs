@@ -194,6 +194,9 @@ pub struct Finetune {
     pub lora: Option<LoraOptions>,
     /// Dropout probability, from 0 to below 1; `None` takes those of `config.json`.
     pub dropout: Option<f64>,
+    /// Share of each label that is spread over all classes, for tasks with labels or tokens.
+    /// Default 0, from 0 to below 1.
+    pub label_smoothing: f64,
     /// Largest norm of the gradient; 0 switches clipping off. Default 1, from 0 to
     /// 10^6.
     pub max_grad_norm: f64,
@@ -513,6 +516,7 @@ impl Default for Finetune {
             schedule: Schedule::Constant,
             lora: None,
             dropout: None,
+            label_smoothing: 0.0,
             max_grad_norm: 1.0,
             gradient_accumulation_steps: 1,
             evaluations_per_epoch: 4,

@@ -159,6 +159,9 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
     section.read("dropout", &mut finetune.dropout, |f| {
         real(Hyperparameter::Dropout)(f).map(Some)
     })?;
+    section.read("label_smoothing", &mut finetune.label_smoothing, |f| {
+        f.number(Range::from(0.0).below(1.0))
+    })?;
     section.read("max_grad_norm", &mut finetune.max_grad_norm, |f| {
         f.number(Range::from(0.0).to(1e6))
     })?;

@@ -291,6 +291,11 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
         "null: as in config.json",
     );
     out.field(
+        "label_smoothing",
+        number(finetune.label_smoothing),
+        "share of each label that is spread over all classes",
+    );
+    out.field(
         "max_grad_norm",
         number(finetune.max_grad_norm),
         "0: no clipping",

@@ -18,4 +18,5 @@ mod run;
 mod serve;
 mod several;
 mod steps;
+mod tasks;
 mod writing;
