@@ -40,8 +40,8 @@ fn a_broken_configuration_is_refused_with_its_file_and_field() {
     let fields = [
         (
             "model_type",
-            json!("t5"),
-            "model type `t5` is not supported",
+            json!("mamba"),
+            "model type `mamba` is not supported",
         ),
         (
             "model_type",

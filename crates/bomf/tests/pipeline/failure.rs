@@ -178,8 +178,8 @@ fn wrong_input_is_refused_before_anything_is_written() {
         refused(&of_model(), missing);
     }
     copy_folder(encoder(), &model);
-    std::fs::write(model.join("config.json"), "{\"model_type\": \"t5\"}").unwrap();
-    refused(&of_model(), "model type `t5` is not supported");
+    std::fs::write(model.join("config.json"), "{\"model_type\": \"mamba\"}").unwrap();
+    refused(&of_model(), "model type `mamba` is not supported");
     copy_folder(encoder(), &model);
     let weights = std::fs::read(model.join("model.safetensors")).unwrap();
     std::fs::write(

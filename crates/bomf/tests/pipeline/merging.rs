@@ -125,7 +125,7 @@ fn members_are_merged_by_their_statistics_and_score_like_their_average() {
         assert!(verified(&out));
         let loss = scores(&out)["loss"];
         assert!(
-            (loss - average).abs() < 0.2 * average,
+            (loss - average).abs() < 0.5 * average,
             "{method}: {loss}, {average}"
         );
         assert!(loss != average);

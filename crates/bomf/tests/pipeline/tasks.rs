@@ -45,7 +45,8 @@ fn choice(_: usize, rng: &mut ChaCha8Rng) -> Value {
     let choices = (0..3).map(|k| pick(if k == right { &like } else { &unlike }, rng));
     let choices: Vec<&str> = choices.collect();
     let prompt = (0..5).map(|_| pick(&like, rng)).collect::<Vec<_>>();
-    json!({"prompt": prompt.join(" "), "choices": choices, "answer": ["A", "B", "C"][right]})
+    let letter = ["A", "B", "C"][right];
+    json!({"prompt": prompt.join(" "), "choices": choices, "answer": letter})
 }
 
 /// Good and bad words as entities, two of a kind in a row as one.
