@@ -14,12 +14,15 @@ mod request;
 pub use bomf_study as study;
 pub use error::Error;
 pub use hub::{HubError, Place, resolve_model};
-pub use merge::{DiffRequest, MergeOutcome, MergeRequest, VerifyRequest, diff, merge, verify};
+pub use merge::{
+    DiffRequest, MergeOutcome, MergeRequest, VerifyRequest, diff, merge, verify, watched,
+};
 pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
 pub use pipeline::{
-    Conversation, EvaluatorFault, Generated, bench, eval, finetune, fuse, generate, pick, pretrain,
-    run, serve, statistics, tune,
+    Conversation, EvaluatorFault, Generated, Keeper, Measurement, MixtureMethod, MixturesOutcome,
+    MixturesRequest, bench, eval, finetune, fuse, generate, pick, pretrain, run, search_mixtures,
+    serve, statistics, tune,
 };
 pub use recipe::{Recipe, RecipeError};
 pub use request::{

@@ -23,6 +23,7 @@ pub use diff::{Diff, DiffRequest, LayerDiff, Numbers, TensorDiff, diff};
 pub use methods::{MethodInfo, ParameterInfo, method, methods};
 pub use provenance::{RECORD, Record, RecordedFile, RecordedModel, RecordedParameters};
 pub use verify::{Difference, Verification, VerifyRequest, verify};
+pub use watch::watched;
 
 use crate::{Error, Observer, Phase};
 use bomf_checkpoint::{Adapter, Checkpoint, FilesPlan, FolderWriter, ModelLayout};

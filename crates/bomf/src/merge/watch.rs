@@ -12,7 +12,10 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs `work` on `threads` threads (0 takes every core) while the observer is told how many of
 /// `total` bytes are done.
-pub(super) fn watched<T: Send>(
+///
+/// # Errors
+/// What `work` returns; [`Error::Threads`] if the threads could not be started.
+pub fn watched<T: Send>(
     phase: Phase,
     total: u64,
     threads: usize,

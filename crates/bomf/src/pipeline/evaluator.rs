@@ -66,7 +66,8 @@ impl<'a> Evaluator<'a> {
         on_disk: &'a [String],
     ) -> Self {
         let n = source.len();
-        observer.begin(Phase::Fuse, planned(n, n + 1, at_most(recipe, n)));
+        let total = planned(n, n + 1, at_most(recipe, n), source.is_compared());
+        observer.begin(Phase::Fuse, total);
         Evaluator {
             source,
             goals,

@@ -52,6 +52,12 @@ pub(super) trait Source {
         None
     }
 
+    /// Whether random search, which takes as many evaluations as the search itself, is run
+    /// beside it for comparison.
+    fn is_compared(&self) -> bool {
+        true
+    }
+
     /// Inner products of the members' differences from their mean (`n x n`), where the
     /// members lie in memory.
     fn gram(&self) -> Result<Option<Rows>, Error> {

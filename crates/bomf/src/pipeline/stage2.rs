@@ -83,9 +83,10 @@ pub(super) fn at_most(recipe: &Recipe, n: usize) -> usize {
 }
 
 /// Forward passes of the phase: the members, the starting design, the search, and
-/// as many random mixtures.
-pub(super) fn planned(n: usize, design: usize, beyond: usize) -> u64 {
-    (n + 2 * (design + beyond)) as u64
+/// as many random mixtures where these are compared.
+pub(super) fn planned(n: usize, design: usize, beyond: usize, is_compared: bool) -> u64 {
+    let searches = 1 + usize::from(is_compared);
+    (n + searches * (design + beyond)) as u64
 }
 
 /// Runs every method. `members` holds what the members give, in their order; `looked`, what
@@ -136,7 +137,8 @@ pub(super) fn search(
         });
     }
     spent += looked.evaluations;
-    let total = |beyond| planned(n, spent, beyond);
+    let is_compared = evaluator.source.is_compared();
+    let total = |beyond| planned(n, spent, beyond, is_compared);
     let beyond = beyond(recipe, n);
     let at_most = at_most(recipe, n);
     evaluator.observer.begin(Phase::Fuse, total(at_most));
@@ -411,7 +413,7 @@ fn random(
 ) -> Result<Found, Error> {
     let mut log = Log::new(MethodName::RandomSimplex);
     let mut rng = generator(recipe.seed, Purpose::RandomSimplex);
-    if n > 1 {
+    if n > 1 && evaluator.source.is_compared() {
         let sampler = RandomSimplex::new(SimplexSpace::new(n)?);
         for _ in 0..evaluations {
             let weights = sampler.ask(&mut rng);

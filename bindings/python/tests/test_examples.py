@@ -1,0 +1,84 @@
+"""The docstrings' examples, and the script of the documentation on a tiny model."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bomf
+from tiny import SPECIAL, write_tokenizer
+
+#: Modules that need an optional package.
+NEEDS = {"bomf.integrations.optuna": "optuna", "bomf._trajectory": "transformers"}
+
+MODULES = sorted(m.name for m in pkgutil.walk_packages(bomf.__path__, "bomf.") if m.name != "bomf._bomf")
+
+
+@pytest.mark.parametrize("name", ["bomf", *MODULES])
+def test_the_examples_of_docstrings_hold(name: str) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert failed == 0
+
+
+def test_everything_that_is_public_has_a_docstring() -> None:
+    for name in bomf.__all__:
+        if name == "TrajectoryCallback":
+            pytest.importorskip("transformers")
+        thing = getattr(bomf, name)
+        if name != "__version__":
+            assert thing.__doc__, name
+
+
+def test_the_package_imports_without_its_optional_packages() -> None:
+    code = "import sys, bomf; assert not {'torch', 'transformers', 'optuna'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+def test_the_script_for_trainer_runs_on_a_tiny_model(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    script = Path(__file__).parent.parent / "examples" / "trainer_mrpc.py"
+    words = [f"w{i}" for i in range(30)]
+    model = tmp_path / "model"
+    model.mkdir()
+    write_tokenizer(model, [*SPECIAL, *words])
+    config = transformers.BertConfig(
+        vocab_size=35,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=128,
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(model)
+    data = tmp_path / "data"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 96), ("validation", 48), ("test", 48)):
+        rows = []
+        for i in range(n):
+            a = rng.choice(words, 5)
+            b = a if i % 2 else rng.choice(words, 5)
+            label = "equivalent" if i % 2 else "not_equivalent"
+            rows.append({"text": " ".join(a), "text_pair": " ".join(b), "label": label})
+        (data / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [sys.executable, str(script), str(model), str(data), "--epochs", "6"]
+    command += ["--members", "4", "--evaluations", "3", "--eval-steps", "4"]
+    command += ["--out", str(tmp_path / "out")]
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "uniform average" in done.stdout and "bomf" in done.stdout
+    assert (tmp_path / "out" / "fused" / "config.json").exists()
