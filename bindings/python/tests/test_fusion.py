@@ -68,6 +68,10 @@ def test_every_method_fuses_in_memory_as_it_does_in_folders(
     for p in info.parameters:
         if p.default is None and p.name != "weight":
             parameters[p.name] = 0.5
+    if name in {"fisher", "regmean"}:
+        with pytest.raises(bomf.errors.FusionError, match="statistics"):
+            bomf.fuse(members, base=base, method=name, seed=3, **parameters)
+        return
     fused = bomf.fuse(members, base=base, method=name, seed=3, **parameters)
     folders = [write_checkpoint(f"m{i}", m) for i, m in enumerate(members)]
     root = None if base is None else write_checkpoint("base", base)
@@ -120,7 +124,7 @@ def test_a_given_output_is_written_in_place_and_must_not_be_a_member() -> None:
     small = [{"a": np.ones(10, np.float32), "b": np.ones(10, np.float32)}] * 2
     with pytest.raises(bomf.BomfError, match="shares memory"):
         bomf.fuse(small, out={"a": buffer[:10], "b": buffer[5:15]})
-    turned = {k: np.asfortranarray(np.zeros_like(v)) for k, v in MEMBERS[0].items()}
+    turned = {k: np.array(np.zeros_like(v), order="F") for k, v in MEMBERS[0].items()}
     bomf.fuse(MEMBERS, out=turned)
     np.testing.assert_array_equal(turned["embeddings.weight"], out["embeddings.weight"])
     frozen = {k: np.zeros_like(v) for k, v in MEMBERS[0].items()}
@@ -157,7 +161,7 @@ def test_parameters_are_one_for_all_or_one_a_member() -> None:
         (lambda: bomf.fuse(MEMBERS, density=0.5), "no parameter `density`"),
         (lambda: bomf.fuse(MEMBERS[:1], [1.0], base=MEMBERS[1], method="slerp", t=0.1), "weights"),
         (lambda: bomf.fuse(MEMBERS, normalize=[True] * 4), "one for all"),
-        (lambda: bomf.fuse(MEMBERS, [0.0] * 4), "0"),
+        (lambda: bomf.fuse(MEMBERS, [0.0] * 4), "sum to zero"),
         (lambda: bomf.fuse([{"w": np.zeros(2)}, {"w": np.zeros(3)}]), "`w`"),
         (lambda: bomf.fuse([{"w": np.zeros(2)}, {"v": np.zeros(2)}]), "`w`"),
         (lambda: bomf.fuse([{"w": np.zeros(2, complex)}]), "complex"),
@@ -224,7 +228,7 @@ def test_merge_takes_a_dict_or_a_file_and_verify_finds_what_differs(
         recipe, tmp_path / "out", progress=lambda kind, phase, n, text: told.append(kind)
     )
     assert outcome.tensors == len(MEMBERS[0]) and "begin" in told and "end" in told
-    with pytest.raises(bomf.errors.OutputError, match="out"):
+    with pytest.raises(bomf.BomfError, match="exists already"):
         bomf.merge(recipe, tmp_path / "out")
     file = tmp_path / "recipe.yaml"
     file.write_text(json.dumps(recipe))

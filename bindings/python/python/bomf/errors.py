@@ -8,7 +8,7 @@ mend it.
 ...     bomf.Optimizer([bomf.Float("lr", 1.0, 0.5)])
 ... except bomf.BomfError as error:
 ...     print(type(error).__name__, "-", error)
-ArgumentError - parameter `lr`: its lower bound is not below its upper bound
+ArgumentError - parameter `lr`: the lower bound must be below the upper bound
 """
 
 from __future__ import annotations

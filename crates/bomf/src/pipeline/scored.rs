@@ -126,6 +126,7 @@ pub fn search_mixtures(
     let mut records: Vec<MemberRecord> = (0..request.members)
         .map(|i| MemberRecord {
             step: i as u64,
+            run: None,
             path: String::new(),
             select: Scores::new(),
         })
