@@ -266,6 +266,7 @@ fn a_model_that_was_trained_on_from_the_reference_stays_as_it_is() {
 }
 
 #[test]
+#[expect(clippy::needless_range_loop, reason = "the number names the family")]
 fn little_entropy_tends_to_the_permutation_and_much_to_the_mean_of_all_units() {
     for family in 0..FAMILIES.len() {
         let (reference, heads) = model(family, 5);

@@ -77,6 +77,7 @@ fn the_papers_formulas_are_met() {
     };
     let (one, number, flag) = ([1.0; 3], Value::Number, Value::Flag);
     let weights = [0.5, 1.0, 2.0];
+    #[expect(clippy::type_complexity, reason = "a table")]
     let cases: [(&str, &str, &[(&str, Value)], &[f64]); 6] = [
         ("fisher", "fisher", &[], &one),
         (

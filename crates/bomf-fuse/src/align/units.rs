@@ -165,7 +165,7 @@ impl Layer<'_> {
         let plain = FEED_FORWARD.into_iter().find_map(|(up, down)| {
             let units = self.length(down, 1)?;
             let fits = |module: &&str| self.length(module, 0) == Some(units);
-            up.iter().all(|m| fits(&m)).then_some((up, down, units))
+            up.iter().all(fits).then_some((up, down, units))
         });
         let name = format!("{}feed-forward", self.prefix);
         if let Some((up, down, units)) = plain {

@@ -69,6 +69,7 @@ impl GenerationError {
 
 /// How one example is searched.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Search {
     Single(Single),
     Beams(Beams),

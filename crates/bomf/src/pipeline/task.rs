@@ -175,7 +175,7 @@ fn check_kind(
     if smoothing > 0.0 && matches!(kind, TaskKind::Regression | TaskKind::QuestionAnswering) {
         let expected = "0 for a task without classes or tokens to predict";
         let field = "finetune.label_smoothing";
-        return Err(out_of_range(field, &smoothing.to_string(), expected));
+        return Err(out_of_range(field, smoothing.to_string(), expected));
     }
     let is_pair = config.model_type.is_encoder_decoder();
     let expected = match kind {

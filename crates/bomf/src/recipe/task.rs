@@ -77,22 +77,13 @@ impl QuestionAnswering {
 }
 
 /// How texts are generated and compared, for metrics of texts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Generation {
     /// How texts are generated; where tokens are drawn, from the run's seed. Default greedy,
     /// 64 tokens at most.
     pub options: GenerationOptions,
     /// Whether ROUGE stems words. Default no.
     pub stem: bool,
-}
-
-impl Default for Generation {
-    fn default() -> Self {
-        Generation {
-            options: GenerationOptions::default(),
-            stem: false,
-        }
-    }
 }
 
 /// What `early_stopping` may be, by name.
