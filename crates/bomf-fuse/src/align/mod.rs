@@ -5,7 +5,7 @@
 //! Of a transformer, the hidden units of a feed-forward block may change places among themselves,
 //! and so may attention heads (with grouped queries: key-value heads with all their query heads,
 //! and query heads within their group), as long as the tensors that make them and those that read
-//! them change alike ([`units`](self::units)). The model's function stays what it was. With the
+//! them change alike ([`units`]). The model's function stays what it was. With the
 //! units of the reference `a_u` and of the model `b_v` as vectors of all their weights, the
 //! alignment is
 //!
