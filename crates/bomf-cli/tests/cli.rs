@@ -39,7 +39,7 @@ fn help_shows_what_there_is_with_examples() {
     insta::assert_snapshot!("help", told(folder.path(), &["--help"]));
     for command in [
         "run", "demo", "tune", "finetune", "fuse", "pick", "merge", "verify", "diff", "methods",
-        "lora", "eval", "report", "pretrain", "bench", "bo",
+        "lora", "eval", "generate", "report", "pretrain", "bench", "bo",
     ] {
         let help = told(folder.path(), &[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{help}");
