@@ -1,5 +1,6 @@
 //! Question answering, token classification and multiple choice against transformers, SQuAD's
-//! evaluation and seqeval: see `golden/tasks.py`, `golden/answers.py` and `golden/tags.py`.
+//! evaluation and seqeval, smoothed labels against PyTorch: see `golden/tasks.py`, `answers.py`,
+//! `tags.py` and `smoothing.py`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod reference;
@@ -7,6 +8,7 @@ mod reference;
 use bomf_checkpoint::Checkpoint;
 use bomf_tune::batch::{OutputsAt, Sequences};
 use bomf_tune::data::{AnswerRules, Answers, Labels, Question, Tags, Window};
+use bomf_tune::kernels::cross_entropy::smoothed;
 use bomf_tune::metrics::{self, Metric, Predictions};
 use bomf_tune::models::{Head, Model};
 use bomf_tune::optim::{AdamW, AdamWOptions, Schedule};
@@ -374,5 +376,28 @@ fn entities_are_seqevals() {
                 case["name"]
             );
         }
+    }
+}
+
+#[test]
+fn smoothed_labels_give_pytorchs_loss_and_gradient() {
+    for case in json(&golden("smoothing.json")).as_array().unwrap() {
+        let floats =
+            |name: &str| -> Vec<f32> { floats(&case[name]).iter().map(|&v| v as f32).collect() };
+        let labels: Vec<u32> = case["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(number)
+            .collect();
+        let mut logits = floats("logits");
+        let smoothing = case["smoothing"].as_f64().unwrap() as f32;
+        let loss = smoothed(&mut logits, &labels, smoothing, 1.0);
+        let wanted = case["loss"].as_f64().unwrap();
+        assert!(
+            (loss - wanted).abs() < TOLERANCE * wanted.max(1.0),
+            "{loss} instead of {wanted}"
+        );
+        assert_close("gradient", &logits, &floats("gradient"), TOLERANCE);
     }
 }
