@@ -281,6 +281,8 @@ fn windows_cover_the_text_and_hold_the_answer_where_it_fits() {
             }
         }
         assert!(held > 0, "{max_length} {stride}");
+        let last = windows.last().unwrap().offsets.last().unwrap();
+        assert_eq!(last.1 as usize, context.len());
     }
     let (_dir, tokenizer) = tokenizer(8);
     let rules = AnswerRules::default();

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 use tokenizers::utils::truncation::{TruncationDirection, TruncationStrategy};
-use tokenizers::{EncodeInput, Encoding, PostProcessor, TruncationParams};
+use tokenizers::{Encoding, PostProcessor, TruncationParams};
 
 /// Questions whose encodings lie in memory at a time.
 const CHUNK: usize = 256;
@@ -60,11 +60,18 @@ impl TextTokenizer {
                 .par_iter()
                 .map(|e| self.shortened(&whole, &e.text, room))
                 .collect::<Result<_, _>>()?;
-            let pairs = questions.iter().zip(examples).map(|(question, example)| {
-                let context = example.text_pair.as_deref().unwrap_or_default();
-                EncodeInput::Dual((*question).into(), context.into())
-            });
-            let encodings = windowed.encode_batch(pairs.collect::<Vec<_>>(), true);
+            // Each part whole, and windows only then: with truncation set, `encode` leaves out what
+            // lies beyond the first window's length (tokenizers 0.23).
+            let encodings = questions
+                .par_iter()
+                .zip(examples)
+                .map(|(question, example)| {
+                    let context = example.text_pair.as_deref().unwrap_or_default();
+                    let question = whole.encode(*question, false)?;
+                    let context = whole.encode(context, false)?;
+                    windowed.post_process(question, Some(context), true)
+                });
+            let encodings: Result<Vec<Encoding>, _> = encodings.collect();
             for (i, encoding) in encodings.map_err(error)?.iter().enumerate() {
                 let context = examples[i].text_pair.as_deref().unwrap_or_default();
                 let span = answers.questions[part * CHUNK + i].span.clone();
