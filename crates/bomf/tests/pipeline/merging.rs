@@ -85,7 +85,7 @@ fn write_recipe(path: &Path, head: &str, models: &[(PathBuf, Option<PathBuf>)]) 
 }
 
 #[test]
-fn members_are_merged_by_their_statistics_and_score_like_their_average() {
+fn members_merged_by_their_statistics_are_better_than_the_worse_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     let members = finished_members();
@@ -97,6 +97,9 @@ fn members_are_merged_by_their_statistics_and_score_like_their_average() {
     );
     merge(&path("r"), &path("average")).unwrap();
     let average = scores(&path("average"))["loss"];
+    // Without normalisation the model with the larger gradients, which is the worse one, may
+    // outweigh the other.
+    let worse = scores(first)["loss"].max(scores(last)["loss"]);
     for (kind, method) in [
         (StatisticsKind::Fisher, "fisher"),
         (StatisticsKind::EmpiricalFisher, "fisher"),
@@ -125,8 +128,9 @@ fn members_are_merged_by_their_statistics_and_score_like_their_average() {
         assert!(verified(&out));
         let loss = scores(&out)["loss"];
         assert!(
-            (loss - average).abs() < 0.5 * average,
-            "{method}: {loss}, {average}"
+            loss < worse,
+            "{}: {loss}, of the members {worse}, of their average {average}",
+            kind.as_str()
         );
         assert!(loss != average);
 
