@@ -453,6 +453,7 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
             recipe.task.max_length,
             recipe.task.test_fraction,
         ) = task;
+        recipe.task.question_answering = QuestionAnswering::for_length(recipe.task.max_length);
         recipe.stage1.trials = stage1.0;
         recipe.stage1.initial = stage1.0.min(3);
         recipe.stage1.epochs = stage1.1;
