@@ -24,9 +24,6 @@ use rand_chacha::ChaCha8Rng;
 /// one trajectory and on members far apart.
 const EUCLIDEAN_SHARE: f64 = 0.5;
 
-/// The most objectives of the composite surrogate.
-const MAX_COMPOSITE: usize = 4;
-
 /// Asks for mixtures, is told what they gave.
 pub(super) enum Search<S: SearchSpace = SimplexSpace> {
     Composite(Box<CompositeObjective<OutputObjectives, S>>),
@@ -73,7 +70,7 @@ impl<S: MixtureSpace + SearchSpace> Search<S> {
     ) -> Result<Self, Error> {
         let ref_point = RefPoint::Fixed(ref_point.to_vec());
         if surrogate == Surrogate::Composite
-            && goals.objectives.len() <= MAX_COMPOSITE
+            && goals.objectives.len() <= CompositeOptions::MAX_OBJECTIVES
             && let Some(objectives) = source.output_objectives()
         {
             let options = CompositeOptions {

@@ -1,15 +1,13 @@
 //! A fine-tuning run of the full model, and the members gathered along it.
 //!
-//! With B* the step of the best chosen objective, the members lie at even spacing
-//! in [0.5 B*, 2 B*] (BOMF, Jang et al. 2024, appendix B). B* is known only
-//! afterwards, so candidates are kept while training: one every k steps, k doubling
-//! whenever there are more than twice as many as wanted, and none from before the
-//! window, whose lower end only moves up. Disk space stays bounded by that.
+//! Which steps are candidates, and which of them become members, is said by
+//! [`super::keeper`]. Disk space stays bounded by that.
 //!
 //! Where adapters are trained, a candidate is them and the head; a member is the full
 //! model with the adapters merged into it, so that averaging members averages the models,
 //! and the adapter lies beside it in a folder of its own.
 
+use super::keeper::Keeper;
 use super::scorer::Scorer;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
@@ -26,7 +24,6 @@ use bomf_tune::train::{
     Control, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
 };
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Candidates an epoch at first.
@@ -93,7 +90,12 @@ pub(super) fn finetune(
         first,
         observer,
         run: gather.run,
-        candidates: Candidates::new(out, recipe, options.steps_per_epoch(examples), gather)?,
+        candidates: Candidates::new(
+            out,
+            recipe,
+            options.steps_per_epoch(examples),
+            gather.best_only,
+        )?,
         best: None,
         curve: Vec::new(),
         losses: Vec::new(),
@@ -119,7 +121,7 @@ pub(super) fn finetune(
     };
     let plain = model.network.without_adapters()?;
     let mut members = Vec::new();
-    for (step, file) in candidates.choose(best_step, trained.steps) {
+    for (step, file) in candidates.choose(trained.steps) {
         let path = gather.path("members", step);
         read_raw(&file, &mut model.params[first..])?;
         let target = out.join(&path);
@@ -253,12 +255,9 @@ impl TrainObserver for Run<'_> {
 /// Parameters kept along the run, as raw files in a folder that goes away with this.
 struct Candidates {
     dir: tempfile::TempDir,
-    kept: BTreeMap<u64, PathBuf>,
-    spacing: u64,
-    /// How many members, the best step counted; 0 keeps that step alone.
-    wanted: usize,
-    window: [f64; 2],
-    best: Option<(u64, PathBuf)>,
+    keeper: Keeper,
+    /// Whether nothing but the best step is kept.
+    best_only: bool,
 }
 
 impl Candidates {
@@ -266,137 +265,67 @@ impl Candidates {
         out: &Path,
         recipe: &Recipe,
         steps_per_epoch: u64,
-        gather: Gather,
+        best_only: bool,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Output {
             path: out.into(),
             source,
         };
+        let spacing = (steps_per_epoch / CANDIDATES_PER_EPOCH).max(1);
+        let wanted = if best_only { 1 } else { recipe.members.count };
         Ok(Candidates {
             dir: tempfile::Builder::new()
                 .prefix(CANDIDATES)
                 .tempdir_in(out)
                 .map_err(failed)?,
-            kept: BTreeMap::new(),
-            spacing: (steps_per_epoch / CANDIDATES_PER_EPOCH).max(1),
-            wanted: if gather.best_only {
-                0
-            } else {
-                recipe.members.count
-            },
-            window: recipe.members.window,
-            best: None,
+            keeper: Keeper::new(wanted, recipe.members.window, spacing),
+            best_only,
         })
     }
 
-    fn write(&self, name: String, params: &[f32]) -> Result<PathBuf, Error> {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, bytemuck::cast_slice(params)).map_err(|source| Error::Output {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(path)
+    fn path(&self, step: u64) -> PathBuf {
+        self.dir.path().join(format!("step-{step}"))
     }
 
-    fn remove(path: &Path) -> Result<(), Error> {
-        std::fs::remove_file(path).map_err(|source| Error::Output {
-            path: path.into(),
-            source,
+    fn write(&self, step: u64, params: &[f32]) -> Result<(), Error> {
+        let path = self.path(step);
+        std::fs::write(&path, bytemuck::cast_slice(params))
+            .map_err(|source| Error::Output { path, source })
+    }
+
+    fn remove(&self, steps: &[u64]) -> Result<(), Error> {
+        steps.iter().try_for_each(|&step| {
+            let path = self.path(step);
+            std::fs::remove_file(&path).map_err(|source| Error::Output { path, source })
         })
     }
 
-    /// Keeps the parameters of step `step` if it is one of every `spacing`, and lets
+    /// Keeps the parameters of step `step` if it is one of every so many, and lets
     /// go of what is no longer needed.
     fn offer(&mut self, step: u64, params: &[f32]) -> Result<(), Error> {
-        if self.wanted == 0 || !step.is_multiple_of(self.spacing) {
+        if self.best_only || !self.keeper.wants(step) {
             return Ok(());
         }
-        let path = self.write(format!("step-{step}"), params)?;
-        self.kept.insert(step, path);
-        if let Some((best, _)) = self.best {
-            let low = self.window[0] * best as f64;
-            self.retain(|step| step as f64 >= low)?;
+        if self.keeper.best() != Some(step) {
+            self.write(step, params)?;
         }
-        while self.kept.len() > 2 * self.wanted {
-            self.spacing *= 2;
-            let spacing = self.spacing;
-            self.retain(|step| step.is_multiple_of(spacing))?;
-        }
-        Ok(())
-    }
-
-    fn retain(&mut self, keep: impl Fn(u64) -> bool) -> Result<(), Error> {
-        let gone: Vec<u64> = self
-            .kept
-            .keys()
-            .copied()
-            .filter(|&step| !keep(step))
-            .collect();
-        gone.iter()
-            .filter_map(|step| self.kept.remove(step))
-            .try_for_each(|p| Self::remove(&p))
+        let gone = self.keeper.keep(step);
+        self.remove(&gone)
     }
 
     /// Keeps the best step so far whatever the spacing.
     fn keep_best(&mut self, step: u64, params: &[f32]) -> Result<(), Error> {
-        let path = self.write(format!("best-{step}"), params)?;
-        match self.best.replace((step, path)) {
-            Some((_, old)) => Self::remove(&old),
-            None => Ok(()),
-        }
+        self.write(step, params)?;
+        let gone = self.keeper.keep_best(step);
+        self.remove(&gone)
     }
 
     /// The members: the best step, and others of the window as evenly spaced as the
     /// candidates allow, by rising step.
-    fn choose(&self, best_step: u64, last_step: u64) -> Vec<(u64, PathBuf)> {
-        let low = self.window[0] * best_step as f64;
-        let high = (self.window[1] * best_step as f64).min(last_step as f64);
-        let mut pool: BTreeMap<u64, &PathBuf> = self
-            .kept
-            .iter()
-            .filter(|&(&step, _)| (low..=high).contains(&(step as f64)))
-            .map(|(&step, path)| (step, path))
-            .collect();
-        if let Some((step, path)) = &self.best {
-            pool.insert(*step, path);
-        }
-        let steps: Vec<u64> = pool.keys().copied().collect();
-        evenly(&steps, best_step, self.wanted)
-            .into_iter()
-            .map(|step| (step, pool[&step].clone()))
-            .collect()
+    fn choose(&self, last_step: u64) -> Vec<(u64, PathBuf)> {
+        let steps = self.keeper.choose(last_step).into_iter();
+        steps.map(|step| (step, self.path(step))).collect()
     }
-}
-
-/// At most `wanted` of the rising `steps`, `must` among them, spread as evenly as
-/// they allow.
-fn evenly(steps: &[u64], must: u64, wanted: usize) -> Vec<u64> {
-    let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else {
-        return Vec::new();
-    };
-    if steps.len() <= wanted {
-        return steps.to_vec();
-    }
-    let gap = (last - first) as f64 / (wanted.max(2) - 1) as f64;
-    let mut left: Vec<u64> = steps.iter().copied().filter(|&s| s != must).collect();
-    let mut targets: Vec<f64> = (0..wanted).map(|i| first as f64 + gap * i as f64).collect();
-    // The place nearest to the step that must be in is its own.
-    let distance = |a: f64, b: u64| (a - b as f64).abs();
-    let own = (0..wanted)
-        .min_by(|&a, &b| distance(targets[a], must).total_cmp(&distance(targets[b], must)));
-    if let Some(own) = own {
-        targets.remove(own);
-    }
-    let mut chosen = vec![must];
-    for target in targets {
-        let nearest = (0..left.len())
-            .min_by(|&a, &b| distance(target, left[a]).total_cmp(&distance(target, left[b])));
-        if let Some(i) = nearest {
-            chosen.push(left.remove(i));
-        }
-    }
-    chosen.sort_unstable();
-    chosen
 }
 
 fn read_raw(path: &Path, params: &mut [f32]) -> Result<(), Error> {
@@ -415,105 +344,55 @@ fn read_raw(path: &Path, params: &mut [f32]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Members;
 
-    fn candidates(out: &Path, count: usize) -> Candidates {
-        let members = Members {
-            count,
-            ..Members::default()
-        };
-        Candidates::new(
-            out,
-            &Recipe {
-                members,
-                ..Recipe::default()
-            },
-            100,
-            Gather {
-                run: None,
-                best_only: false,
-            },
-        )
-        .unwrap()
-    }
-
-    /// A run of `steps` whose best step so far is each of `bests` once reached.
-    fn run(steps: u64, bests: &[u64], count: usize) -> (Vec<u64>, usize) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut candidates = candidates(dir.path(), count);
+    /// A run of 200 steps, of which a few were the best so far; `most` files lie there at a time.
+    fn candidates(out: &Path, best_only: bool) -> (Candidates, usize) {
+        let mut recipe = Recipe::default();
+        recipe.members.count = 4;
+        let mut candidates = Candidates::new(out, &recipe, 100, best_only).unwrap();
         let mut most = 0;
-        for step in 1..=steps {
-            if bests.contains(&step) {
+        for step in 1..=200 {
+            if [30, 90, 110].contains(&step) {
                 candidates.keep_best(step, &[step as f32]).unwrap();
             }
             candidates.offer(step, &[step as f32]).unwrap();
-            most = most.max(std::fs::read_dir(candidates.dir.path()).unwrap().count());
+            let files = std::fs::read_dir(candidates.dir.path()).unwrap().count();
+            assert_eq!(files, candidates.keeper.held().len());
+            most = most.max(files);
         }
-        let best = *bests.iter().rfind(|&&b| b <= steps).unwrap();
-        let mut value = [0.0];
-        let chosen = candidates.choose(best, steps);
-        for (step, file) in &chosen {
-            read_raw(file, &mut value).unwrap();
-            assert_eq!(
-                value[0], *step as f32,
-                "a file holds the parameters of its step"
-            );
-        }
-        (chosen.into_iter().map(|(step, _)| step).collect(), most)
+        (candidates, most)
     }
 
     #[test]
-    fn members_are_spread_over_the_window_and_hold_the_best_step() {
-        for (steps, bests) in [
-            (1000, vec![25, 175, 501]),
-            (400, vec![200]),
-            (3000, vec![1333]),
-        ] {
-            let (chosen, most) = run(steps, &bests, 15);
-            let best = *bests.last().unwrap();
-            assert_eq!(chosen.len(), 15, "{chosen:?}");
-            assert!(chosen.contains(&best));
-            assert!(most <= 2 * 15 + 3, "{most} files at once");
-            let high = (2 * best).min(steps);
-            assert!(
-                chosen.iter().all(|&s| 2 * s >= best && s <= high),
-                "{chosen:?}"
-            );
-            let gaps: Vec<u64> = chosen.windows(2).map(|w| w[1] - w[0]).collect();
-            let widest = *gaps.iter().max().unwrap();
-            assert!(widest <= 3 * (high - best / 2) / 14, "{chosen:?}");
+    fn a_candidates_file_holds_the_parameters_of_its_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let (candidates, _) = candidates(dir.path(), false);
+        let chosen = candidates.choose(200);
+        assert_eq!(chosen.len(), 4);
+        let mut value = [0.0];
+        for (step, file) in &chosen {
+            read_raw(file, &mut value).unwrap();
+            assert_eq!(value[0], *step as f32);
         }
     }
 
     #[test]
     fn of_a_run_for_its_best_step_nothing_else_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let gather = Gather {
-            run: Some(2),
-            best_only: true,
-        };
-        let mut candidates = Candidates::new(dir.path(), &Recipe::default(), 100, gather).unwrap();
-        for step in 1..=200 {
-            if [20, 90].contains(&step) {
-                candidates.keep_best(step, &[step as f32]).unwrap();
-            }
-            candidates.offer(step, &[step as f32]).unwrap();
-            let files = std::fs::read_dir(candidates.dir.path()).unwrap().count();
-            assert!(files <= 1, "{files} files at step {step}");
-        }
-        let steps: Vec<u64> = candidates.choose(90, 200).iter().map(|c| c.0).collect();
-        assert_eq!(steps, [90]);
-        assert_eq!(gather.path("members", 90), "members/run-2/checkpoint-90");
-        let first = Gather {
-            run: Some(1),
-            ..gather
-        };
-        assert_eq!(first.path("members", 90), "members/checkpoint-90");
+        let (candidates, most) = candidates(dir.path(), true);
+        assert_eq!(most, 1);
+        let steps: Vec<u64> = candidates.choose(200).iter().map(|c| c.0).collect();
+        assert_eq!(steps, [110]);
     }
 
     #[test]
-    fn a_short_run_gives_the_members_it_has() {
-        let (chosen, _) = run(6, &[4], 15);
-        assert!(chosen.contains(&4) && chosen.len() <= 6, "{chosen:?}");
+    fn checkpoints_of_further_runs_lie_in_folders_of_their_own() {
+        let path = |run| {
+            let best_only = true;
+            Gather { run, best_only }.path("members", 90)
+        };
+        assert_eq!(path(Some(2)), "members/run-2/checkpoint-90");
+        assert_eq!(path(Some(1)), "members/checkpoint-90");
+        assert_eq!(path(None), "members/checkpoint-90");
     }
 }

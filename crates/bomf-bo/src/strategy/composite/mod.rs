@@ -30,9 +30,6 @@ use crate::optim::{SearchOptions, SearchSpace};
 use crate::space::{MixtureSpace, SimplexSpace, Space};
 use crate::{BoError, Result};
 
-/// The most objectives: beyond, the boxes of the free region are too many.
-const MAX_OBJECTIVES: usize = 4;
-
 /// By default the blocks of a model want mixtures that differ by a quarter of a member's
 /// weight, or so: sets of coefficients as far apart as two members are count a factor of
 /// `e^-16` less, those a tenth apart hardly less than equal ones.
@@ -73,6 +70,11 @@ pub struct CompositeOptions {
     pub draws: usize,
     /// The acquisition function's optimiser.
     pub search: SearchOptions,
+}
+
+impl CompositeOptions {
+    /// The most objectives: beyond, the boxes of the free region are too many.
+    pub const MAX_OBJECTIVES: usize = 4;
 }
 
 impl Default for CompositeOptions {
@@ -170,7 +172,7 @@ impl<C: Composite, S: MixtureSpace + SearchSpace> CompositeObjective<C, S> {
                 range,
             })
         };
-        if m == 0 || m > MAX_OBJECTIVES {
+        if m == 0 || m > CompositeOptions::MAX_OBJECTIVES {
             return refuse("objectives", m, "1 to 4");
         }
         if options.draws == 0 {
