@@ -1,18 +1,16 @@
 //! `bomf eval`: one model on one split.
 
 use super::in_pool;
-use super::members::of_head;
-use super::task::Task;
-use crate::{Error, EvalRequest, Observer, Phase, Split, resolve_model};
+use super::tuned::Tuned;
+use crate::{Error, EvalRequest, Observer, Phase};
 use bomf_checkpoint::write_bytes_atomic;
 use bomf_study::Scores;
 use bomf_tune::TuneError;
 use bomf_tune::data::Labels;
 use bomf_tune::metrics::{judge, likeliest};
-use bomf_tune::models::{Config, LabelNames, Network};
+use bomf_tune::models::LabelNames;
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{Control, EncodedSplit, FrozenStates, outputs_observed};
-use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -31,37 +29,19 @@ pub fn eval(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Scores
 }
 
 fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Scores, Error> {
-    let base = resolve_model(&request.model, observer)?;
-    let config = Config::read(&base)?;
-    let task = Task::load(
-        &request.data,
-        &base,
-        &config,
-        &request.recipe,
-        true,
-        observer,
-    )?;
-    let network = Network::new(config, task.labels.head())?;
-    let mut params = vec![0.0; network.layout().len()];
-    network
-        .read_params::<ChaCha8Rng>(&base, &mut params, None)
-        .map_err(|error| of_head(error, &network))?;
-    let split = match request.split {
-        Split::Train => &task.train,
-        Split::Validation => &task.select,
-        Split::Test => &task.report,
-    };
+    let tuned = Tuned::open(&request.model, &request.data, &request.recipe, observer)?;
+    let Tuned {
+        task,
+        network,
+        params,
+        ..
+    } = &tuned;
     let EncodedSplit {
         sequences,
         labels,
         texts,
         ..
-    } = split;
-    if labels.is_empty() {
-        return Err(Error::EmptySplit {
-            split: request.split.as_str(),
-        });
-    }
+    } = tuned.split(request.split)?;
     let examples = sequences.len() as u64;
     // What is generated counts as a second pass.
     let passes = 1 + u64::from(texts.is_some());
@@ -75,19 +55,14 @@ fn eval_here(request: &EvalRequest, observer: &mut dyn Observer) -> Result<Score
         }
     };
     let none = FrozenStates::none();
-    let outputs = outputs_observed(
-        &network,
-        &params,
-        sequences,
-        &none,
-        &workspace,
-        &mut |done| tell(done as u64),
-    );
+    let outputs = outputs_observed(network, params, sequences, &none, &workspace, &mut |done| {
+        tell(done as u64)
+    });
     let mut outputs = outputs.map_err(interrupted)?;
     let mut written = None;
     if let Some(texts) = texts {
         let tell = &mut |done: usize| tell(examples + done as u64);
-        let own = texts.generate(&network, &params, &workspace, tell);
+        let own = texts.generate(network, params, &workspace, tell);
         let own = own.map_err(interrupted)?;
         outputs.extend(texts.statistics(&own));
         written = Some((own, texts.references.as_slice()));

@@ -44,6 +44,7 @@ mod statistics;
 mod task;
 mod training;
 mod trajectory;
+mod tuned;
 
 pub use bench::bench;
 pub use eval::eval;

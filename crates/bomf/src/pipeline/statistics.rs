@@ -1,21 +1,16 @@
 //! `bomf statistics`: what merging by Fisher information or RegMean must know of a model.
 
 use super::in_pool;
-use super::members::of_head;
-use super::task::Task;
-use crate::{
-    Error, Observer, Phase, Split, StatisticsKind, StatisticsOutcome, StatisticsRequest,
-    resolve_model,
-};
+use super::tuned::Tuned;
+use crate::{Error, Observer, Phase, StatisticsKind, StatisticsOutcome, StatisticsRequest};
 use bomf_checkpoint::{
     Checkpoint, Dtype, ModelLayout, TensorData, TensorRef, TensorSpec, write_tensors_atomic,
 };
 use bomf_fuse::method::Statistics;
 use bomf_tune::TuneError;
-use bomf_tune::models::{Config, Network};
+use bomf_tune::models::Network;
 use bomf_tune::statistics::{Expectation, LayerGram, fisher, input_grams};
 use bomf_tune::train::{Control, EncodedSplit};
-use rand_chacha::ChaCha8Rng;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -40,36 +35,19 @@ fn statistics_here(
     observer: &mut dyn Observer,
 ) -> Result<StatisticsOutcome, Error> {
     let started = Instant::now();
-    let base = resolve_model(&request.model, observer)?;
-    let config = Config::read(&base)?;
-    let task = Task::load(
-        &request.data,
-        &base,
-        &config,
-        &request.recipe,
-        true,
-        observer,
-    )?;
-    let network = Network::new(config, task.labels.head())?;
-    let mut params = vec![0.0; network.layout().len()];
-    network
-        .read_params::<ChaCha8Rng>(&base, &mut params, None)
-        .map_err(|error| of_head(error, &network))?;
-    let split = match request.split {
-        Split::Train => &task.train,
-        Split::Validation => &task.select,
-        Split::Test => &task.report,
-    };
-    if split.sequences.is_empty() {
-        return Err(Error::EmptySplit {
-            split: request.split.as_str(),
-        });
-    }
+    let tuned = Tuned::open(&request.model, &request.data, &request.recipe, observer)?;
+    let split = tuned.split(request.split)?;
+    let Tuned {
+        base,
+        network,
+        params,
+        ..
+    } = &tuned;
     let indices = spread(split.sequences.len(), request.examples);
     observer.begin(Phase::Evaluate, indices.len() as u64);
     let found = of_model(
-        &network,
-        &params,
+        network,
+        params,
         split,
         &indices,
         request.kind,
@@ -82,9 +60,9 @@ fn statistics_here(
         },
     )?;
     observer.end(Phase::Evaluate);
-    let checkpoint = Checkpoint::open(&base)?;
-    let named = network.tensors(&checkpoint, &base)?;
-    let tensors = found.named(&network, &named);
+    let checkpoint = Checkpoint::open(base)?;
+    let named = network.tensors(&checkpoint, base)?;
+    let tensors = found.named(network, &named);
     let specs: Vec<TensorSpec> = tensors.iter().map(|(spec, _)| spec.clone()).collect();
     let mut metadata = ModelLayout::default().metadata;
     metadata.insert("kind".into(), request.kind.as_str().into());

@@ -1,0 +1,213 @@
+//! The pipeline and its steps.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf run --model ./all-MiniLM-L6-v2 --data ./mrpc --out ./mrpc-bomf
+  bomf run --model hf:google-bert/bert-base-uncased --data ./mrpc --out ./out --seed 1
+  bomf run --model ./model --data ./data --out ./again --recipe ./out/recipe.yaml
+
+The output folder then holds fused/ (a Hugging Face model), members/, results.json,
+pareto.json, trials.jsonl, recipe.yaml and report.html.")]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf tune --model ./model --data ./mrpc --out ./tuned
+  bomf tune --model ./model --data ./mrpc --out ./tuned --recipe recipe.yaml --output-format json")]
+pub struct TuneArgs {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// A model, data and what to do with them
+#[derive(Debug, Args)]
+pub struct Source {
+    /// Hugging Face folder, or hf:owner/name[@revision]
+    #[arg(long, value_name = "DIR|hf:NAME")]
+    pub model: String,
+    /// Folder of train, validation and test: .jsonl, .csv, .tsv or .parquet
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Recipe in YAML; what it leaves out takes its default
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+}
+
+/// Where the output goes
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Output folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace the output of an earlier run
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf demo
+  bomf demo --out ./demo --seed 1
+
+Takes under 3 minutes on 2 cores and needs no network. Model, data and recipe are
+unpacked into the output folder's input/, so that the run can be repeated and changed.")]
+pub struct DemoArgs {
+    /// Output folder; the output of an earlier demo in it is replaced
+    #[arg(long, value_name = "DIR", default_value = "bomf-demo")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf finetune --model ./model --data ./mrpc --out ./run --learning-rate 2e-5 --batch-size 16
+  bomf finetune --model ./model --data ./mrpc --out ./run --recipe ./tuned/tuned.yaml")]
+pub struct FinetuneArgs {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub target: Target,
+    /// Peak learning rate, instead of the recipe's
+    #[arg(long, value_name = "X")]
+    pub learning_rate: Option<f64>,
+    /// Examples in a batch, instead of the recipe's
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf fuse --members ./trainer-output --data ./mrpc --out ./fused
+  bomf fuse --members run/checkpoint-400 run/checkpoint-800 --data ./mrpc --out ./fused
+  bomf fuse --members ./llama/checkpoint-* --out ./fused --evaluator \"python3 eval.py {model}\" \\
+      --objective loss:min --objective accuracy:max
+
+An evaluator is any program that prints metrics as JSON, {\"loss\": 0.31, \"accuracy\": 0.88},
+on its last line, or writes them to {output}; files of lm-evaluation-harness are understood.
+It makes --data superfluous, and models of any architecture can be fused. No shell reads the
+command line. What it writes to stderr is in evaluator.log in the output folder.
+
+With --serve the first line out describes the problem, and then, line by line (> in, < out):
+  > {\"evaluate\": [0.25, 0.75]}
+  < {\"scores\":{\"loss\":0.5,\"accuracy\":0.8},\"seconds\":0.3,\"evaluation\":1}
+  > {\"stop\": true}")]
+pub struct FuseArgs {
+    /// Checkpoint folders, or a folder that holds checkpoint-<step> folders
+    #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
+    pub members: Vec<PathBuf>,
+    /// Folder of train, validation and test: .jsonl, .csv, .tsv or .parquet
+    #[arg(long, value_name = "DIR", conflicts_with = "evaluator")]
+    pub data: Option<PathBuf>,
+    /// Recipe in YAML; what it leaves out takes its default
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    #[command(flatten)]
+    pub target: Target,
+    /// Search nothing, but evaluate weights for another program: JSON lines on stdin, stdout
+    #[arg(long)]
+    pub serve: bool,
+    #[command(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// A program that evaluates models, instead of the recipe's
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Evaluation by a program")]
+pub struct Evaluation {
+    /// Command that evaluates the model in the folder {model}
+    #[arg(long, value_name = "COMMAND")]
+    pub evaluator: Option<String>,
+    /// Command that does so on another split, for the final comparison
+    #[arg(long, value_name = "COMMAND")]
+    pub report_evaluator: Option<String>,
+    /// A metric to optimise, such as loss:min; several times for several
+    #[arg(long, value_name = "NAME:min|max")]
+    pub objective: Vec<String>,
+    /// The objective that models are chosen by [default: the first not called loss]
+    #[arg(long, value_name = "NAME")]
+    pub choose_by: Option<String>,
+    /// Seconds that an evaluation may take [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub evaluator_timeout: Option<f64>,
+    /// How often an evaluation that failed is tried again [default: 1]
+    #[arg(long, value_name = "N")]
+    pub evaluator_retries: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf pick ./out
+  bomf pick ./out --point 3 --out ./third
+  bomf pick ./out --method uniform_soup --out ./soup
+
+Without a choice, what there is to pick is listed, with its scores on the select split.")]
+pub struct PickArgs {
+    /// Output folder of a run
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// A point of the Pareto front, by its number in the list
+    #[arg(long, value_name = "N", conflicts_with = "method", requires = "out")]
+    pub point: Option<usize>,
+    /// What a method settled on
+    #[arg(long, value_enum, value_name = "NAME", requires = "out")]
+    pub method: Option<Averaging>,
+    /// Model folder to write; it must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// A method that gives one model
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Averaging {
+    BestCheckpoint,
+    LastCheckpoint,
+    Swa,
+    UniformSoup,
+    GreedySoup,
+    Ema,
+    LearnedSwa,
+    Twa,
+    RandomSimplex,
+    CmaEs,
+    BoLoss,
+    BoMetric,
+    BomfPaper,
+    Bomf,
+}
+
+impl From<Averaging> for bomf::study::MethodName {
+    fn from(method: Averaging) -> Self {
+        match method {
+            Averaging::BestCheckpoint => Self::BestCheckpoint,
+            Averaging::LastCheckpoint => Self::LastCheckpoint,
+            Averaging::Swa => Self::Swa,
+            Averaging::UniformSoup => Self::UniformSoup,
+            Averaging::GreedySoup => Self::GreedySoup,
+            Averaging::Ema => Self::Ema,
+            Averaging::LearnedSwa => Self::LearnedSwa,
+            Averaging::Twa => Self::Twa,
+            Averaging::RandomSimplex => Self::RandomSimplex,
+            Averaging::CmaEs => Self::CmaEs,
+            Averaging::BoLoss => Self::BoLoss,
+            Averaging::BoMetric => Self::BoMetric,
+            Averaging::BomfPaper => Self::BomfPaper,
+            Averaging::Bomf => Self::Bomf,
+        }
+    }
+}
