@@ -32,6 +32,69 @@ pub enum StudyError {
         /// Why.
         source: serde_json::Error,
     },
+    /// A folder has no study.
+    #[error("there is no study at {}", path.display())]
+    NoStudy {
+        /// The database that was looked for.
+        path: PathBuf,
+    },
+    /// A database is of other origin.
+    #[error("{} is no study of bomf's", path.display())]
+    NotAStudy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A study was written by a later bomf.
+    #[error("{} has schema {found}, but this bomf knows schemas up to {known}", path.display())]
+    TooNew {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that is known.
+        known: i64,
+    },
+    /// Another program works on the folder.
+    #[error("{} is in use{}", path.display(), owner_words(owner))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Its process number, where that is known.
+        owner: Option<u32>,
+    },
+    /// What is stored never changes.
+    #[error("{what} is stored already, and what is stored never changes")]
+    Final {
+        /// What it is.
+        what: String,
+    },
+    /// There is no room for a record.
+    #[error("cannot write {}: the disk is full", path.display())]
+    DatabaseFull {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another program holds the database.
+    #[error("{} is locked by another program", path.display())]
+    DatabaseLocked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A database cannot be read or written.
+    #[error("cannot read or write {}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+fn owner_words(owner: &Option<u32>) -> String {
+    match owner {
+        Some(owner) => format!(" by process {owner}"),
+        None => " by another program".into(),
+    }
 }
 
 impl StudyError {
@@ -46,7 +109,39 @@ impl StudyError {
             StudyError::Parse { .. } => {
                 Some("the file was edited or written by another version of bomf".into())
             }
+            StudyError::DatabaseFull { .. } => {
+                Some("free some space, then go on with `bomf resume`: nothing is lost".into())
+            }
+            StudyError::DatabaseLocked { .. } => Some(
+                "close what holds it open, then go on with `bomf resume`: nothing is lost".into(),
+            ),
+            StudyError::Database { .. } => {
+                Some("once that is mended, go on with `bomf resume`: nothing is lost".into())
+            }
+            StudyError::InUse { .. } => {
+                Some("wait for it to end, or choose another output folder".into())
+            }
+            StudyError::NoStudy { .. } => Some(
+                "give the output folder of `bomf run`, `tune`, `finetune` or `fuse`; one that \
+                     was stopped at its very beginning begins again with --overwrite"
+                    .into(),
+            ),
+            StudyError::TooNew { .. } => Some("use the bomf that wrote it, or a later one".into()),
             _ => None,
         }
+    }
+
+    /// Whether what was given is at fault, and not the machine.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            StudyError::Parse { .. }
+                | StudyError::Read { .. }
+                | StudyError::NoStudy { .. }
+                | StudyError::NotAStudy { .. }
+                | StudyError::TooNew { .. }
+                | StudyError::InUse { .. }
+                | StudyError::DatabaseLocked { .. }
+        )
     }
 }

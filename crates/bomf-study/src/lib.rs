@@ -11,6 +11,7 @@
 //! | `trials.jsonl` | [`Event`] | a line as each evaluation ends, through a [`Journal`] |
 //! | `pareto.json` | [`Front`] | once, at the end |
 //! | `results.json` | [`Results`] | once, at the end |
+//! | `study.db` | [`Storage`] | a record as each trial, run or evaluation ends: what `bomf resume` goes on from |
 //!
 //! Objectives are kept in their own direction (a loss is minimised, an accuracy
 //! maximised), each with its [`Direction`]; nothing in here is turned around.
@@ -20,16 +21,23 @@ mod error;
 mod event;
 mod front;
 mod journal;
+mod lock;
 mod objective;
 mod results;
+mod storage;
 
 pub use basin::{Basin, Segment};
 pub use error::StudyError;
 pub use event::{Event, State};
 pub use front::{BlockWeights, Front, FrontPoint};
 pub use journal::{Journal, read_journal};
+pub use lock::{FolderLock, LOCK};
 pub use objective::{Direction, Objective, Scores};
 pub use results::{
     BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,
     MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,
+};
+pub use storage::{
+    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Sqlite, Storage,
+    TrialRecord,
 };

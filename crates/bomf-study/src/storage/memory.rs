@@ -1,0 +1,104 @@
+//! A study that ends with the process.
+
+use super::Storage;
+use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
+use crate::StudyError;
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Keeps a study in memory: for tests, and for work that leaves no study behind.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    facts: IndexMap<String, String>,
+    trials: BTreeMap<usize, TrialRecord>,
+    finetune: Option<FinetuneRecord>,
+    evaluations: IndexMap<(EvaluatedSplit, Vec<u64>), EvaluationRecord>,
+}
+
+/// Weights by their bits.
+fn key(split: EvaluatedSplit, weights: &[f64]) -> (EvaluatedSplit, Vec<u64>) {
+    (split, weights.iter().map(|w| w.to_bits()).collect())
+}
+
+fn is_final(what: impl Into<String>) -> Result<(), StudyError> {
+    Err(StudyError::Final { what: what.into() })
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storage for Memory {
+    fn facts(&self) -> Result<IndexMap<String, String>, StudyError> {
+        Ok(self.lock().facts.clone())
+    }
+
+    fn add_facts(&self, facts: &IndexMap<String, String>) -> Result<(), StudyError> {
+        let mut kept = self.lock();
+        if let Some(name) = facts.keys().find(|name| kept.facts.contains_key(*name)) {
+            return is_final(format!("the fact {name}"));
+        }
+        kept.facts.extend(facts.clone());
+        Ok(())
+    }
+
+    fn trials(&self) -> Result<Vec<TrialRecord>, StudyError> {
+        Ok(self.lock().trials.values().cloned().collect())
+    }
+
+    fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError> {
+        let mut kept = self.lock();
+        if kept.trials.contains_key(&trial.number) {
+            return is_final(format!("trial {}", trial.number));
+        }
+        kept.trials.insert(trial.number, trial.clone());
+        Ok(())
+    }
+
+    fn finetune(&self) -> Result<Option<FinetuneRecord>, StudyError> {
+        Ok(self.lock().finetune.clone())
+    }
+
+    fn add_finetune(&self, run: &FinetuneRecord) -> Result<(), StudyError> {
+        let mut kept = self.lock();
+        if kept.finetune.is_some() {
+            return is_final("the fine-tuning run");
+        }
+        kept.finetune = Some(run.clone());
+        Ok(())
+    }
+
+    fn evaluation(
+        &self,
+        split: EvaluatedSplit,
+        weights: &[f64],
+    ) -> Result<Option<EvaluationRecord>, StudyError> {
+        Ok(self.lock().evaluations.get(&key(split, weights)).cloned())
+    }
+
+    fn evaluations(&self, split: EvaluatedSplit) -> Result<Vec<EvaluationRecord>, StudyError> {
+        let kept = self.lock();
+        let own = kept.evaluations.values().filter(|e| e.split == split);
+        let without = own.map(|e| EvaluationRecord {
+            outputs: Vec::new(),
+            ..e.clone()
+        });
+        Ok(without.collect())
+    }
+
+    fn add_evaluation(&self, evaluation: &EvaluationRecord) -> Result<(), StudyError> {
+        let mut kept = self.lock();
+        let key = key(evaluation.split, &evaluation.weights);
+        if kept.evaluations.contains_key(&key) {
+            return is_final(format!("the evaluation of {:?}", evaluation.weights));
+        }
+        kept.evaluations.insert(key, evaluation.clone());
+        Ok(())
+    }
+}

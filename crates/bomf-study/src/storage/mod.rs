@@ -1,0 +1,99 @@
+//! Where a study keeps what was paid for: every finished trial, the fine-tuning run and
+//! every evaluation, durable before the caller is told that they are.
+//!
+//! [`Storage`] is the contract; [`Sqlite`] keeps a file, [`Memory`] keeps nothing beyond
+//! the process. `tests/storage.rs` holds the contract over both.
+//!
+//! What is stored is enough to run the pipeline again without paying again: it is
+//! deterministic, so that it asks for the same trials and the same mixtures, and what it
+//! asks for is looked up before it is computed.
+
+mod memory;
+mod records;
+mod schema;
+mod sqlite;
+
+pub use memory::Memory;
+pub use records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
+pub use sqlite::{DATABASE, Sqlite};
+
+use crate::StudyError;
+use indexmap::IndexMap;
+
+/// Keeps what a study has paid for.
+///
+/// # Contract
+/// - **Durable**: when a method that stores returns `Ok`, the record outlasts the death of
+///   the process, and with a back-end on disk the failure of power; when it returns an
+///   error, nothing of the record is stored.
+/// - **Final**: a record that is stored never changes and never goes. Storing another one
+///   in its place is [`StudyError::Final`], an equal one too.
+/// - **Exact**: what is read is what was stored, floating-point numbers to the bit.
+/// - **Ordered**: lists come in the order in which their records were stored, trials by
+///   their number.
+/// - **Shared**: methods may be called from any thread; of two that store the same record
+///   at once, one gets [`StudyError::Final`].
+///
+/// A method fails with [`StudyError::DatabaseLocked`] where another program holds the
+/// storage, [`StudyError::DatabaseFull`] where there is no room, and
+/// [`StudyError::Database`] otherwise.
+pub trait Storage: Send + Sync + std::fmt::Debug {
+    /// Facts about the study by name, in the order in which they were stored: what it is
+    /// of, and by what it is known again.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn facts(&self) -> Result<IndexMap<String, String>, StudyError>;
+
+    /// Stores facts, all or none.
+    ///
+    /// # Errors
+    /// [`StudyError::Final`] where one has a value already.
+    fn add_facts(&self, facts: &IndexMap<String, String>) -> Result<(), StudyError>;
+
+    /// Every finished trial of stage 1, by number.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn trials(&self) -> Result<Vec<TrialRecord>, StudyError>;
+
+    /// Stores a finished trial with its intermediate values.
+    ///
+    /// # Errors
+    /// [`StudyError::Final`] where one of this number is finished already.
+    fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError>;
+
+    /// The fine-tuning run, once it is complete.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn finetune(&self) -> Result<Option<FinetuneRecord>, StudyError>;
+
+    /// Stores the complete fine-tuning run. Its members must be durable by now.
+    ///
+    /// # Errors
+    /// [`StudyError::Final`] where there is one.
+    fn add_finetune(&self, run: &FinetuneRecord) -> Result<(), StudyError>;
+
+    /// The evaluation of the mixture with exactly these weights on a split.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn evaluation(
+        &self,
+        split: EvaluatedSplit,
+        weights: &[f64],
+    ) -> Result<Option<EvaluationRecord>, StudyError>;
+
+    /// Every evaluation on a split, without outputs.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn evaluations(&self, split: EvaluatedSplit) -> Result<Vec<EvaluationRecord>, StudyError>;
+
+    /// Stores a finished evaluation.
+    ///
+    /// # Errors
+    /// [`StudyError::Final`] where the mixture was evaluated on this split already.
+    fn add_evaluation(&self, evaluation: &EvaluationRecord) -> Result<(), StudyError>;
+}

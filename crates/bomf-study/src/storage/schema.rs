@@ -1,0 +1,114 @@
+//! The tables of a study in SQL, and how older ones become newer ones.
+
+use crate::StudyError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// "bomf" in ASCII: marks a database as a study (`PRAGMA application_id`).
+const APPLICATION: i32 = 0x626f_6d66;
+
+/// Statement `i` makes schema `i + 1` of schema `i`; what has been released stays as it is.
+/// `PRAGMA user_version` says how many of them a database has seen.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// The database itself holds the contract that a record is final, whoever opens it.
+const V1: &str = "
+CREATE TABLE fact (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    value TEXT NOT NULL
+) STRICT;
+CREATE TABLE trial (
+    number INTEGER PRIMARY KEY,
+    parameters TEXT NOT NULL,
+    state TEXT NOT NULL,
+    scores TEXT NOT NULL,
+    value REAL,
+    step INTEGER NOT NULL,
+    seconds REAL NOT NULL
+) STRICT;
+CREATE TABLE trial_value (
+    trial INTEGER NOT NULL REFERENCES trial (number),
+    position INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    train_loss REAL,
+    scores TEXT NOT NULL,
+    PRIMARY KEY (trial, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE finetune (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    run TEXT NOT NULL,
+    seconds REAL NOT NULL
+) STRICT;
+CREATE TABLE evaluation (
+    id INTEGER PRIMARY KEY,
+    split TEXT NOT NULL,
+    weights BLOB NOT NULL,
+    method TEXT NOT NULL,
+    state TEXT NOT NULL,
+    scores TEXT NOT NULL,
+    std_errors TEXT NOT NULL,
+    outputs BLOB NOT NULL,
+    seconds REAL NOT NULL,
+    UNIQUE (split, weights)
+) STRICT;
+CREATE TRIGGER fact_is_final BEFORE UPDATE ON fact
+    BEGIN SELECT RAISE(ABORT, 'a fact never changes'); END;
+CREATE TRIGGER trial_is_final BEFORE UPDATE ON trial
+    BEGIN SELECT RAISE(ABORT, 'a finished trial never changes'); END;
+CREATE TRIGGER finetune_is_final BEFORE UPDATE ON finetune
+    BEGIN SELECT RAISE(ABORT, 'a finished run never changes'); END;
+CREATE TRIGGER evaluation_is_final BEFORE UPDATE ON evaluation
+    BEGIN SELECT RAISE(ABORT, 'a finished evaluation never changes'); END;
+";
+
+/// Brings a database to the newest schema: an empty one, or one of an earlier version. One
+/// that is there already is only read.
+///
+/// Two programs may do so at once: the second finds it done.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    failed: impl Fn(rusqlite::Error) -> StudyError,
+) -> Result<(), StudyError> {
+    if done(connection, path, &failed)? == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begin.map_err(&failed)?;
+    for migration in &MIGRATIONS[done(&transaction, path, &failed)?..] {
+        transaction.execute_batch(migration).map_err(&failed)?;
+    }
+    let newest = MIGRATIONS.len() as i64;
+    transaction
+        .pragma_update(None, "user_version", newest)
+        .and_then(|()| transaction.pragma_update(None, "application_id", APPLICATION))
+        .and_then(|()| transaction.commit())
+        .map_err(&failed)
+}
+
+/// How many migrations a database has seen; refuses what is no study, or a later one.
+fn done(
+    connection: &Connection,
+    path: &Path,
+    failed: impl Fn(rusqlite::Error) -> StudyError,
+) -> Result<usize, StudyError> {
+    let number = |sql: &str| -> Result<i64, StudyError> {
+        connection
+            .query_row(sql, [], |row| row.get(0))
+            .map_err(&failed)
+    };
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let is_empty = tables == 0 && version == 0;
+    if !is_empty && number("PRAGMA application_id")? != i64::from(APPLICATION) {
+        return Err(StudyError::NotAStudy { path: path.into() });
+    }
+    let done = usize::try_from(version).ok();
+    done.filter(|done| *done <= MIGRATIONS.len())
+        .ok_or(StudyError::TooNew {
+            path: path.into(),
+            found: version,
+            known: MIGRATIONS.len() as i64,
+        })
+}
