@@ -123,6 +123,11 @@ pub enum TuneError {
     /// Nothing can be generated.
     #[error(transparent)]
     Generation(#[from] GenerationError),
+    /// A run was to go on from the state of another one.
+    #[error(
+        "the state that training is to go on from is of another model, split or choice of layers"
+    )]
+    OtherRun,
     /// The observer asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -9,7 +9,7 @@ use bomf_tune::optim::{AdamWOptions, Schedule};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{
     Control, EncodedSplit, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint,
-    Trained, outputs, train,
+    TrainSnapshot, TrainState, Trained, outputs, train, train_from,
 };
 use proptest::prelude::*;
 use tiny::{frozen, is_key_bias, load, rng, sequences, split, wide, with_threads};
@@ -134,6 +134,112 @@ fn trained(threads: usize, seed: u64) -> Vec<f32> {
         assert_eq!(outcome.unwrap().steps, 8);
         model.params
     })
+}
+
+/// Writes the state of each step but the last.
+struct Saving {
+    points: Vec<TrainPoint>,
+    folder: std::path::PathBuf,
+}
+
+impl TrainObserver for Saving {
+    type Error = TuneError;
+    fn after_step(&mut self, point: TrainPoint, _: &Model) -> Result<Control, TuneError> {
+        self.points.push(point);
+        Ok(Control::Continue)
+    }
+    fn may_save(&mut self, snapshot: &TrainSnapshot<'_>) -> Result<(), TuneError> {
+        let step = self.points.len();
+        snapshot.write(&self.folder.join(step.to_string()), &format!("note {step}"))
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_any_step_to_the_same_bits() {
+    // The last batch of an epoch is a short one, and only some tokens occur in each.
+    let split = split(21, 40, Some(3), 4);
+    let dir = tempfile::tempdir().unwrap();
+    for frozen_layers in [0, 1] {
+        let fresh = || wide(2, 3, 0.1, 3);
+        let frozen = frozen(&fresh(), &split, frozen_layers, true);
+        let objective = FineTuning {
+            split: &split,
+            frozen: &frozen,
+        };
+        let options = TrainOptions {
+            gradient_accumulation_steps: 2,
+            batch_size: 4,
+            epochs: 3.0,
+            ..options()
+        };
+        let mut model = fresh();
+        let mut saving = Saving {
+            points: Vec::new(),
+            folder: dir.path().join(frozen_layers.to_string()),
+        };
+        let whole = train(&mut model, &objective, &options, &mut saving).unwrap();
+        assert_eq!(whole.steps, 9);
+        for step in 1..9 {
+            let state = TrainState::read(&saving.folder.join(step.to_string())).unwrap();
+            assert_eq!(
+                (state.steps(), &*state.note),
+                (step, &*format!("note {step}"))
+            );
+            let mut again = fresh();
+            let mut record = Record {
+                points: Vec::new(),
+                stop_after: u64::MAX,
+            };
+            let done = train_from(&mut again, &objective, &options, Some(state), &mut record);
+            assert_eq!(done.unwrap(), whole);
+            assert_eq!(record.points, saving.points[step as usize..]);
+            let bits = |model: &Model| model.params.iter().map(|p| p.to_bits()).collect::<Vec<_>>();
+            assert!(bits(&again) == bits(&model), "from step {step}");
+        }
+    }
+}
+
+#[test]
+fn the_state_of_another_run_and_half_a_state_are_refused() {
+    let (one, other) = (split(16, 12, Some(2), 1), split(17, 12, Some(2), 1));
+    let dir = tempfile::tempdir().unwrap();
+    let none = FrozenStates::none();
+    let mut saving = Saving {
+        points: Vec::new(),
+        folder: dir.path().into(),
+    };
+    let objective = |split| FineTuning {
+        split,
+        frozen: &none,
+    };
+    train(
+        &mut wide(2, 2, 0.1, 3),
+        &objective(&one),
+        &options(),
+        &mut saving,
+    )
+    .unwrap();
+    let state = || TrainState::read(&dir.path().join("1")).unwrap();
+    for (mut model, split) in [(wide(2, 2, 0.1, 3), &other), (wide(2, 3, 0.1, 3), &one)] {
+        let before = model.params.clone();
+        let objective = objective(split);
+        let mut record = Record {
+            points: Vec::new(),
+            stop_after: u64::MAX,
+        };
+        let error = train_from(
+            &mut model,
+            &objective,
+            &options(),
+            Some(state()),
+            &mut record,
+        );
+        assert!(matches!(error, Err(TuneError::OtherRun)));
+        assert_eq!(model.params, before);
+    }
+    std::fs::remove_file(dir.path().join("1/model.safetensors")).unwrap();
+    assert!(TrainState::read(&dir.path().join("1")).is_err());
+    assert!(TrainState::read(&dir.path().join("none")).is_err());
 }
 
 #[test]

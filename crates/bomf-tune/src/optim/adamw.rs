@@ -90,6 +90,31 @@ impl AdamW {
         }
     }
 
+    /// Steps made, both moments, and which of their units are awake, run by run.
+    pub(crate) fn parts(&self) -> (u64, &[f32], &[f32], Vec<bool>) {
+        let awake = self.runs.iter().flat_map(|run| &run.awake);
+        (self.step, &self.m, &self.v, awake.copied().collect())
+    }
+
+    /// Takes back what [`AdamW::parts`] gave; `false`, and nothing is changed, where that
+    /// was of other parameters.
+    pub(crate) fn restore(&mut self, step: u64, m: &[f32], v: &[f32], awake: &[bool]) -> bool {
+        let units: usize = self.runs.iter().map(|run| run.awake.len()).sum();
+        if m.len() != self.m.len() || v.len() != self.v.len() || awake.len() != units {
+            return false;
+        }
+        self.step = step;
+        self.m.copy_from_slice(m);
+        self.v.copy_from_slice(v);
+        let mut rest = awake;
+        for run in &mut self.runs {
+            let (own, others) = rest.split_at(run.awake.len());
+            run.awake.copy_from_slice(own);
+            rest = others;
+        }
+        true
+    }
+
     /// One step with the gradients of a loss summed over `1 / scale` parts, and the
     /// learning rate `lr`. Returns the norm of the gradient before clipping; where
     /// it is not finite, nothing is changed.

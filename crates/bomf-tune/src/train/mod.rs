@@ -3,12 +3,16 @@
 mod evaluator;
 mod finetune;
 mod frozen;
+mod state;
 mod trainer;
 
 pub use evaluator::{outputs, outputs_observed, split_outputs};
 pub use finetune::FineTuning;
 pub use frozen::FrozenStates;
-pub use trainer::{Control, Objective, TrainObserver, TrainOptions, TrainPoint, Trained, train};
+pub use state::{TrainSnapshot, TrainState};
+pub use trainer::{
+    Control, Objective, TrainObserver, TrainOptions, TrainPoint, Trained, train, train_from,
+};
 
 use crate::batch::Sequences;
 use crate::data::{Labels, Tags};

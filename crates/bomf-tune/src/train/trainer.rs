@@ -1,6 +1,7 @@
 //! The training loop: epochs of shuffled batches without padding, accumulation,
 //! clipping, AdamW, a schedule; observed, and stopped, from outside.
 
+use super::{TrainSnapshot, TrainState};
 use crate::TuneError;
 use crate::models::{Model, Network};
 use crate::optim::{AdamW, AdamWOptions, Schedule};
@@ -78,6 +79,14 @@ pub trait TrainObserver {
     /// # Errors
     /// Whatever ends the run.
     fn after_step(&mut self, point: TrainPoint, model: &Model) -> Result<Control, Self::Error>;
+
+    /// The run goes on after this step, and could go on from a snapshot of it.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn may_save(&mut self, _snapshot: &TrainSnapshot<'_>) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// What is learned: examples by number, and the loss on some of them.
@@ -123,6 +132,21 @@ pub fn train<O: TrainObserver>(
     options: &TrainOptions,
     observer: &mut O,
 ) -> Result<Trained, O::Error> {
+    train_from(model, objective, options, None, observer)
+}
+
+/// As [`train`], from the `state` that a snapshot of the same run left; the observer is
+/// told of the steps after it.
+///
+/// # Errors
+/// As [`train`], and [`TuneError::OtherRun`] for the state of another run.
+pub fn train_from<O: TrainObserver>(
+    model: &mut Model,
+    objective: &impl Objective,
+    options: &TrainOptions,
+    state: Option<TrainState>,
+    observer: &mut O,
+) -> Result<Trained, O::Error> {
     let examples = objective.num_examples();
     if examples == 0 {
         return Err(TuneError::Empty {
@@ -145,38 +169,56 @@ pub fn train<O: TrainObserver>(
         steps: 0,
         examples: 0,
     };
+    // Examples of the epoch that were seen.
+    let mut seen = examples;
+    if let Some(state) = state {
+        let restored = state.restore(model, first, examples, &mut optimiser);
+        (order, seen, rng, done) = restored.ok_or(TuneError::OtherRun)?;
+    }
     loop {
-        order.shuffle(&mut rng);
-        for indices in order.chunks(per_step) {
-            gradients.values.fill(0.0);
-            let (mut loss, mut terms) = (0.0, 0);
-            for indices in indices.chunks(batch_size) {
-                let (sum, count) =
-                    objective.accumulate(model, &mut gradients, indices, &mut rng, &workspace);
-                loss += sum;
-                terms += count;
-            }
-            let scale = 1.0 / terms.max(1) as f64;
-            let loss = loss * scale;
-            let factor = options.schedule.factor(done.steps, steps, warmup);
-            let lr = options.learning_rate * factor;
-            let gradient_norm = optimiser.step(&mut model.params, &gradients, scale, lr);
-            done.steps += 1;
-            done.examples += indices.len() as u64;
-            if !loss.is_finite() || !gradient_norm.is_finite() {
-                return Err(TuneError::Diverged { step: done.steps }.into());
-            }
-            let point = TrainPoint {
-                step: done.steps,
-                steps,
-                steps_per_epoch: options.steps_per_epoch(examples),
-                loss,
-                gradient_norm,
-            };
-            let control = observer.after_step(point, model)?;
-            if control == Control::Stop || done.steps == steps {
-                return Ok(done);
-            }
+        if seen == examples {
+            order.shuffle(&mut rng);
+            seen = 0;
         }
+        let indices = &order[seen..examples.min(seen + per_step)];
+        gradients.values.fill(0.0);
+        let (mut loss, mut terms) = (0.0, 0);
+        for indices in indices.chunks(batch_size) {
+            let (sum, count) =
+                objective.accumulate(model, &mut gradients, indices, &mut rng, &workspace);
+            loss += sum;
+            terms += count;
+        }
+        let scale = 1.0 / terms.max(1) as f64;
+        let loss = loss * scale;
+        let factor = options.schedule.factor(done.steps, steps, warmup);
+        let lr = options.learning_rate * factor;
+        let gradient_norm = optimiser.step(&mut model.params, &gradients, scale, lr);
+        done.steps += 1;
+        done.examples += indices.len() as u64;
+        seen += indices.len();
+        if !loss.is_finite() || !gradient_norm.is_finite() {
+            return Err(TuneError::Diverged { step: done.steps }.into());
+        }
+        let point = TrainPoint {
+            step: done.steps,
+            steps,
+            steps_per_epoch: options.steps_per_epoch(examples),
+            loss,
+            gradient_norm,
+        };
+        let control = observer.after_step(point, model)?;
+        if control == Control::Stop || done.steps == steps {
+            return Ok(done);
+        }
+        observer.may_save(&TrainSnapshot {
+            model,
+            first,
+            optimiser: &optimiser,
+            rng: &rng,
+            order: &order,
+            seen,
+            done,
+        })?;
     }
 }
