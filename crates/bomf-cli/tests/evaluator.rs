@@ -166,6 +166,7 @@ fn checkpoints_of_any_architecture_are_fused_by_a_programs_word() {
             "recipe.yaml",
             "report.html",
             "results.json",
+            "study.db",
             "trials.jsonl"
         ]
     );

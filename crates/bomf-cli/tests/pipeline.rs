@@ -164,6 +164,7 @@ fn a_run_prints_its_table_and_leaves_every_file() {
             "recipe.yaml",
             "report.html",
             "results.json",
+            "study.db",
             "trials.jsonl"
         ]
     );
@@ -360,7 +361,10 @@ finetune: {learning_rate: 1.0e-5, batch_size: 1, epochs: 10000, early_stopping: 
         told.contains("error: interrupted; interrupted holds trials.jsonl\n"),
         "{told}"
     );
-    assert_eq!(names("interrupted"), ["recipe.yaml", "trials.jsonl"]);
+    assert_eq!(
+        names("interrupted"),
+        ["recipe.yaml", "study.db", "trials.jsonl"]
+    );
 }
 
 /// Ctrl-C while a model is evaluated.

@@ -67,8 +67,9 @@ fn failed(number: usize) -> TrialRecord {
     }
 }
 
-fn run() -> FinetuneRecord {
+fn run(number: usize) -> FinetuneRecord {
     FinetuneRecord {
+        number,
         run: Finetune {
             best_step: 7,
             steps: 14,
@@ -76,9 +77,11 @@ fn run() -> FinetuneRecord {
             curve: trial(0).curve,
             members: vec![MemberRecord {
                 step: 7,
+                run: None,
                 path: "members/checkpoint-7".into(),
                 select: Scores::new(),
             }],
+            further_runs: Vec::new(),
         },
         seconds: 3.25,
     }
@@ -128,7 +131,7 @@ fn an_empty_study_has_nothing() {
         let study = again(study);
         assert!(study.facts().unwrap().is_empty());
         assert!(study.trials().unwrap().is_empty());
-        assert!(study.finetune().unwrap().is_none());
+        assert!(study.finetune(1).unwrap().is_none());
         let none = study.evaluation(EvaluatedSplit::Select, &[]).unwrap();
         assert!(none.is_none());
         assert!(
@@ -149,7 +152,8 @@ fn what_is_stored_is_read_back_to_the_bit_in_its_order() {
         (0..7)
             .rev()
             .for_each(|n| study.add_trial(&trial(n)).unwrap());
-        study.add_finetune(&run()).unwrap();
+        study.add_finetune(&run(2)).unwrap();
+        study.add_finetune(&run(1)).unwrap();
         let mixtures: Vec<Vec<f64>> = AWKWARD.iter().map(|w| vec![*w, 0.5]).collect();
         for split in [EvaluatedSplit::Select, EvaluatedSplit::Report] {
             for weights in &mixtures {
@@ -162,7 +166,10 @@ fn what_is_stored_is_read_back_to_the_bit_in_its_order() {
         let trials = study.trials().unwrap();
         assert_eq!(trials[..7], (0..7).map(trial).collect::<Vec<_>>());
         assert_eq!(trials[7], failed(7));
-        assert_eq!(study.finetune().unwrap(), Some(run()));
+        for number in [1, 2] {
+            assert_eq!(study.finetune(number).unwrap(), Some(run(number)));
+        }
+        assert_eq!(study.finetune(3).unwrap(), None);
         for split in [EvaluatedSplit::Select, EvaluatedSplit::Report] {
             let all = study.evaluations(split).unwrap();
             let weights: Vec<_> = all.iter().map(|e| e.weights.clone()).collect();
@@ -184,7 +191,7 @@ fn what_is_stored_is_final() {
     check(|study, again| {
         study.add_facts(&facts(&[("seed", "0")])).unwrap();
         study.add_trial(&trial(0)).unwrap();
-        study.add_finetune(&run()).unwrap();
+        study.add_finetune(&run(1)).unwrap();
         let own = evaluation(EvaluatedSplit::Select, &[0.25, 0.75]);
         study.add_evaluation(&own).unwrap();
         let study = again(study);
@@ -192,7 +199,7 @@ fn what_is_stored_is_final() {
             assert_final(study.add_facts(&facts(&[("new", "x"), ("seed", "1")])));
             assert_final(study.add_trial(&failed(0)));
             assert_final(study.add_trial(&trial(0)));
-            assert_final(study.add_finetune(&run()));
+            assert_final(study.add_finetune(&run(1)));
             let other = EvaluationRecord {
                 seconds: 9.0,
                 ..own.clone()
@@ -315,7 +322,7 @@ fn databases_of_every_earlier_schema_open_with_all_they_hold() {
     let study = Sqlite::open(&path).unwrap();
     assert_eq!(study.facts().unwrap(), facts(&[("seed", "7")]));
     assert_eq!(study.trials().unwrap(), [trial(0), failed(1)]);
-    assert_eq!(study.finetune().unwrap(), Some(run()));
+    assert_eq!(study.finetune(1).unwrap(), Some(run(1)));
     let own = evaluation(EvaluatedSplit::Select, &[0.25, 0.75]);
     assert_eq!(
         study.evaluation(own.split, &own.weights).unwrap(),

@@ -5,7 +5,7 @@ use crate::hub::HubError;
 use crate::recipe::RecipeError;
 use bomf_checkpoint::CheckpointError;
 use bomf_fuse::FuseError;
-use bomf_study::StudyError;
+use bomf_study::{DATABASE, StudyError};
 use bomf_tune::TuneError;
 use std::path::PathBuf;
 
@@ -203,6 +203,14 @@ pub enum Error {
         /// What it said on stderr.
         log: PathBuf,
     },
+    /// A program that trains models did not do so.
+    #[error("the trainer failed: {fault} (its log is {})", log.display())]
+    Trainer {
+        /// What went wrong.
+        fault: EvaluatorFault,
+        /// What it said.
+        log: PathBuf,
+    },
     /// Checkpoints are to be fused, but nothing says how they are scored.
     #[error("there are neither data nor an evaluator to score models with")]
     NoData,
@@ -211,6 +219,24 @@ pub enum Error {
     Conversation {
         /// Why.
         source: std::io::Error,
+    },
+    /// A file of the input could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A run that is to go on was of something else.
+    #[error("{what} was {was} when the run began, and is {is} now")]
+    OtherStudy {
+        /// What differs.
+        what: String,
+        /// What it was.
+        was: String,
+        /// What it is.
+        is: String,
     },
     /// The observer asked to stop.
     #[error("interrupted{}", on_disk_words(out, on_disk))]
@@ -300,7 +326,11 @@ impl Error {
                 "embeddings are not matched token by token: fuse models of one vocabulary".into(),
             ),
             Error::NoRecord { .. } => Some("give a folder that `bomf merge` wrote".into()),
-            Error::Evaluator { fault, .. } => fault.hint(),
+            Error::Trainer {
+                fault: EvaluatorFault::TimedOut { .. },
+                ..
+            } => Some("give it longer with `trainer.timeout` in the recipe".into()),
+            Error::Evaluator { fault, .. } | Error::Trainer { fault, .. } => fault.hint(),
             Error::NoData => Some(
                 "give --data with a folder of train, validation and test, or --evaluator with a \
                  command"
@@ -321,7 +351,15 @@ impl Error {
             Error::TooFewMembers { .. } => {
                 Some("give several model folders, or a folder of checkpoint-<step> folders".into())
             }
+            Error::OtherStudy { .. } => Some(
+                "put it back to go on, or begin another run in an output folder of its own".into(),
+            ),
+            // What is in the folder can go on, unless it was not to.
+            Error::Interrupted { out, .. } if out.join(DATABASE).is_file() => {
+                Some(format!("go on with `bomf resume {}`", out.display()))
+            }
             Error::Bo(_)
+            | Error::Unreadable { .. }
             | Error::Pareto(_)
             | Error::NoMember
             | Error::NotFinite
@@ -339,6 +377,8 @@ impl Error {
     pub fn is_bad_input(&self) -> bool {
         match self {
             Error::Recipe(_)
+            | Error::OtherStudy { .. }
+            | Error::Unreadable { .. }
             | Error::OutputNotEmpty { .. }
             | Error::InputInOutput { .. }
             | Error::OtherArchitecture { .. }
@@ -352,7 +392,7 @@ impl Error {
             Error::Fuse(FuseError::Interrupted) => false,
             Error::Hub(error) => error.is_bad_input(),
             Error::Output { source, .. } => is_no_folder(source),
-            Error::Study(StudyError::Parse { .. } | StudyError::Read { .. }) => true,
+            Error::Study(error) => error.is_bad_input(),
             Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => {
                 is_bad_checkpoint(error)
             }
@@ -375,9 +415,16 @@ impl Error {
                     | EvaluatorFault::Ambiguous { .. },
                 ..
             }
+            | Error::Trainer {
+                fault:
+                    EvaluatorFault::NotStarted { .. }
+                    | EvaluatorFault::Missing { .. }
+                    | EvaluatorFault::NoStep
+                    | EvaluatorFault::NoMetrics,
+                ..
+            }
             | Error::EmptySplit { .. } => true,
-            Error::Study(_)
-            | Error::Metric(_)
+            Error::Metric(_)
             | Error::NoTrial { .. }
             | Error::NoMember
             | Error::NotFinite
@@ -386,6 +433,7 @@ impl Error {
             | Error::Threads { .. }
             | Error::Conversation { .. }
             | Error::Evaluator { .. }
+            | Error::Trainer { .. }
             | Error::Interrupted { .. } => false,
         }
     }

@@ -21,12 +21,12 @@ pub use observer::{Observer, Phase, Silent};
 pub use output::{claim_output, read_output};
 pub use pipeline::{
     Conversation, EvaluatorFault, Generated, Keeper, Measurement, MixtureMethod, MixturesOutcome,
-    MixturesRequest, bench, eval, finetune, fuse, generate, pick, pretrain, run, search_mixtures,
-    serve, statistics, tune,
+    MixturesRequest, bench, eval, finetune, fuse, generate, pick, pretrain, resume,
+    resume_directory, run, search_mixtures, serve, statistics, tune,
 };
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
     BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, GenerateRequest, Pick,
-    PickRequest, PretrainOutcome, PretrainRequest, Prompts, RunRequest, Split, StatisticsKind,
-    StatisticsOutcome, StatisticsRequest,
+    PickRequest, PretrainOutcome, PretrainRequest, Prompts, ResumeRequest, Resumed, RunRequest,
+    Split, StatisticsKind, StatisticsOutcome, StatisticsRequest,
 };

@@ -1,20 +1,22 @@
 //! The output folder: taken only if it is free, cleared only of what bomf wrote.
 
-use crate::pipeline::EVALUATOR_LOG;
+use crate::pipeline::{EVALUATOR_LOG, TRAINER_LOG};
 use crate::{Error, Recipe, recipe};
-use bomf_study::{Event, Results, StudyError, read_journal};
+use bomf_study::{DATABASE, Event, FolderLock, LOCK, Results, StudyError, read_journal};
 use std::path::{Path, PathBuf};
 
 /// The file that marks a folder as the output of a run; written first.
-const RECIPE: &str = "recipe.yaml";
+pub(crate) const RECIPE: &str = "recipe.yaml";
 
 /// What a run writes beside it, and what is removed before another one.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
+    DATABASE,
     "trials.jsonl",
     "pareto.json",
     "results.json",
     "report.html",
     EVALUATOR_LOG,
+    TRAINER_LOG,
     TUNED,
 ];
 /// The recipe with the outcome of stage 1 filled in.
@@ -22,25 +24,60 @@ pub(crate) const TUNED: &str = "tuned.yaml";
 /// What the name of the folder begins with in which a run keeps candidates for its
 /// members while it trains.
 pub(crate) const CANDIDATES: &str = ".candidates-";
+/// What SQLite writes beside a database.
+const BESIDE_DATABASE: [&str; 2] = ["-wal", "-shm"];
+/// What the name of the one begins with in which a fine-tuning run keeps what it goes on from;
+/// its number follows.
+pub(crate) const TRAINING: &str = ".candidates-training-";
 /// The folder of the members' adapters, where these were trained.
 pub(crate) const ADAPTERS: &str = "adapters";
-const FOLDERS: [&str; 3] = ["fused", "members", ADAPTERS];
+/// The folder of a program's training run.
+pub(crate) const TRAINER: &str = "trainer";
+const FOLDERS: [&str; 4] = ["fused", "members", ADAPTERS, TRAINER];
 
 /// Makes `out` ready for a run and writes its recipe there.
 ///
-/// A folder that is missing or empty is taken. One that holds an earlier run's
+/// A folder that another program works on is refused. One that is missing or empty is taken. One that holds an earlier run's
 /// output is cleared of it if `overwrite` is set; files of other origin in it
 /// stay. Anything else is refused.
 ///
 /// # Errors
-/// [`Error::OutputNotEmpty`] and [`Error::Output`].
+/// [`Error::OutputNotEmpty`], [`Error::Output`] and [`StudyError::InUse`].
 pub fn claim_output(out: &Path, overwrite: bool, recipe: &Recipe) -> Result<(), Error> {
+    take_output(out, overwrite, recipe).map(drop)
+}
+
+/// As [`claim_output`], and keeps the folder for as long as the lock is held.
+pub(crate) fn take_output(
+    out: &Path,
+    overwrite: bool,
+    recipe: &Recipe,
+) -> Result<FolderLock, Error> {
     let failed = |source| Error::Output {
         path: out.into(),
         source,
     };
     std::fs::create_dir_all(out).map_err(failed)?;
-    let is_empty = std::fs::read_dir(out).map_err(failed)?.next().is_none();
+    is_free(out, overwrite)?;
+    let lock = FolderLock::take(out)?;
+    // Another program may have come and gone in between.
+    if !is_free(out, overwrite)? {
+        clear(out).map_err(failed)?;
+    }
+    write_recipe(out, recipe)?;
+    Ok(lock)
+}
+
+/// Whether nothing is in a folder; refuses one that may not be taken.
+fn is_free(out: &Path, overwrite: bool) -> Result<bool, Error> {
+    let failed = |source| Error::Output {
+        path: out.into(),
+        source,
+    };
+    let mut is_empty = true;
+    for entry in std::fs::read_dir(out).map_err(failed)? {
+        is_empty &= entry.map_err(failed)?.file_name() == LOCK;
+    }
     if !is_empty {
         let is_earlier_output = is_output(out);
         if !is_earlier_output || !overwrite {
@@ -49,9 +86,60 @@ pub fn claim_output(out: &Path, overwrite: bool, recipe: &Recipe) -> Result<(), 
                 is_earlier_output,
             });
         }
-        clear(out).map_err(failed)?;
     }
-    write_recipe(out, recipe)
+    Ok(is_empty)
+}
+
+/// Takes away what a killed program left half-written in a folder that a run goes on in,
+/// but for the state of its training.
+pub(crate) fn tidy(out: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Output {
+        path: out.into(),
+        source,
+    };
+    for entry in std::fs::read_dir(out).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_ours = [CANDIDATES, ".fused.", ".replaced.", ".tmp"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        if !is_ours || name.starts_with(TRAINING) {
+            continue;
+        }
+        let kind = entry.file_type().map_err(failed)?;
+        let removed = match kind.is_dir() {
+            true => std::fs::remove_dir_all(entry.path()),
+            false => std::fs::remove_file(entry.path()),
+        };
+        removed.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Takes away the members of a fine-tuning run that did not come to its end: of the first run
+/// what lies in `members/` itself, of a further one its own folder.
+pub(crate) fn clear_members(out: &Path, run: Option<usize>) -> Result<(), Error> {
+    for folder in ["members", ADAPTERS] {
+        let folder = out.join(folder);
+        let further = run.filter(|run| *run > 1);
+        let gone: Vec<PathBuf> = match further {
+            Some(run) => vec![folder.join(format!("run-{run}"))],
+            None => std::fs::read_dir(&folder)
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .filter(|path| {
+                    let name = path.file_name().unwrap_or_default();
+                    !name.to_string_lossy().starts_with("run-")
+                })
+                .collect(),
+        };
+        for path in gone.into_iter().filter(|path| path.is_dir()) {
+            std::fs::remove_dir_all(&path).map_err(|source| Error::Output { path, source })?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses input that lies where a run's output would be cleared to make room.
@@ -120,6 +208,9 @@ fn clear(out: &Path) -> std::io::Result<()> {
     };
     for file in FILES {
         missing_is_fine(std::fs::remove_file(out.join(file)))?;
+    }
+    for end in BESIDE_DATABASE {
+        missing_is_fine(std::fs::remove_file(out.join(format!("{DATABASE}{end}"))))?;
     }
     // What a killed run kept while it trained.
     for entry in std::fs::read_dir(out)? {

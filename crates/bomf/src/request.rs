@@ -41,6 +41,31 @@ pub struct FuseRequest {
     pub overwrite: bool,
 }
 
+/// A run that was stopped and goes on: `bomf resume`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResumeRequest {
+    /// Its output folder.
+    pub out: PathBuf,
+    /// Threads; 0 takes as many as it had, and another number is refused.
+    pub threads: usize,
+    /// Its seed, to be sure; another one is refused.
+    pub seed: Option<u64>,
+}
+
+/// What a run that went on came to.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Resumed {
+    /// Of [`crate::run`].
+    Run(bomf_study::Results),
+    /// Of [`crate::tune`].
+    Tune(bomf_study::Stage1),
+    /// Of [`crate::finetune`].
+    Finetune(bomf_study::Finetune),
+    /// Of [`crate::fuse`].
+    Fuse(bomf_study::Results),
+}
+
 /// Another mixture of a finished run as a model: `bomf pick`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PickRequest {

@@ -102,6 +102,8 @@ by {"type":"error","message":..,"hint":..}, and the conversation goes on.
 pub enum Command {
     /// Both stages: hyperparameters, fine-tuning, fusion, and a report that compares
     Run(RunArgs),
+    /// Go on with a run that was stopped, without repeating what it finished
+    Resume(ResumeArgs),
     /// The whole pipeline on a small model and data set that come along
     Demo(DemoArgs),
     /// Stage 1 alone: search hyperparameters on the lightweight model

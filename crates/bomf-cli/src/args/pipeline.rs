@@ -31,6 +31,21 @@ pub struct TuneArgs {
     pub target: Target,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf resume ./mrpc-bomf
+
+Goes on with bomf run, tune, finetune or fuse after a kill, a Ctrl-C or an error. Every trial,
+training run and evaluation that had ended is in the folder's study.db and is not repeated:
+what comes out is what would have come out undisturbed. Recipe, model, data, version and
+number of threads must be those that the run began with.")]
+pub struct ResumeArgs {
+    /// Output folder of the run
+    #[arg(value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 /// A model, data and what to do with them
 #[derive(Debug, Args)]
 pub struct Source {

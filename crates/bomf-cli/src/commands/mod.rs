@@ -14,6 +14,7 @@ mod methods;
 mod pick;
 mod pretrain;
 mod report;
+mod resume;
 mod run;
 mod statistics;
 mod tune;
@@ -37,6 +38,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
     match command {
         Command::Run(args) => run::command(args, context),
         Command::Demo(args) => demo::command(args, context),
+        Command::Resume(args) => resume::command(args, context),
         Command::Tune(args) => tune::command(args, context),
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),

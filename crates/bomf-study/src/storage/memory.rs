@@ -15,7 +15,7 @@ pub struct Memory(Mutex<Kept>);
 struct Kept {
     facts: IndexMap<String, String>,
     trials: BTreeMap<usize, TrialRecord>,
-    finetune: Option<FinetuneRecord>,
+    finetune: BTreeMap<usize, FinetuneRecord>,
     evaluations: IndexMap<(EvaluatedSplit, Vec<u64>), EvaluationRecord>,
 }
 
@@ -61,16 +61,16 @@ impl Storage for Memory {
         Ok(())
     }
 
-    fn finetune(&self) -> Result<Option<FinetuneRecord>, StudyError> {
-        Ok(self.lock().finetune.clone())
+    fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {
+        Ok(self.lock().finetune.get(&number).cloned())
     }
 
     fn add_finetune(&self, run: &FinetuneRecord) -> Result<(), StudyError> {
         let mut kept = self.lock();
-        if kept.finetune.is_some() {
-            return is_final("the fine-tuning run");
+        if kept.finetune.contains_key(&run.number) {
+            return is_final(format!("fine-tuning run {}", run.number));
         }
-        kept.finetune = Some(run.clone());
+        kept.finetune.insert(run.number, run.clone());
         Ok(())
     }
 

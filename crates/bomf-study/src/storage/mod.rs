@@ -63,16 +63,16 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// [`StudyError::Final`] where one of this number is finished already.
     fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError>;
 
-    /// The fine-tuning run, once it is complete.
+    /// A fine-tuning run by its number, once it is complete.
     ///
     /// # Errors
     /// As the contract says.
-    fn finetune(&self) -> Result<Option<FinetuneRecord>, StudyError>;
+    fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError>;
 
-    /// Stores the complete fine-tuning run. Its members must be durable by now.
+    /// Stores a complete fine-tuning run. Its members must be durable by now.
     ///
     /// # Errors
-    /// [`StudyError::Final`] where there is one.
+    /// [`StudyError::Final`] where there is one of this number.
     fn add_finetune(&self, run: &FinetuneRecord) -> Result<(), StudyError>;
 
     /// The evaluation of the mixture with exactly these weights on a split.

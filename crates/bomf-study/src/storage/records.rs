@@ -25,9 +25,11 @@ pub struct TrialRecord {
     pub seconds: f64,
 }
 
-/// The complete fine-tuning run.
+/// A complete fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinetuneRecord {
+    /// Its number, from 1.
+    pub number: usize,
     /// The run; its members have no scores yet.
     pub run: Finetune,
     /// Wall-clock time.

@@ -36,7 +36,7 @@ CREATE TABLE trial_value (
     PRIMARY KEY (trial, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE finetune (
-    id INTEGER PRIMARY KEY CHECK (id = 0),
+    number INTEGER PRIMARY KEY,
     run TEXT NOT NULL,
     seconds REAL NOT NULL
 ) STRICT;

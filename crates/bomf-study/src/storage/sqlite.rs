@@ -274,11 +274,12 @@ impl Storage for Sqlite {
         )
     }
 
-    fn finetune(&self) -> Result<Option<FinetuneRecord>, StudyError> {
+    fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {
         self.read(|connection| {
-            let query = "SELECT run, seconds FROM finetune";
-            let run = connection.query_row(query, [], |row| {
+            let query = "SELECT run, seconds FROM finetune WHERE number = ?1";
+            let run = connection.query_row(query, [integer(number)], |row| {
                 Ok(FinetuneRecord {
+                    number,
                     run: of_json(row, 0)?,
                     seconds: row.get(1)?,
                 })
@@ -289,10 +290,11 @@ impl Storage for Sqlite {
 
     fn add_finetune(&self, run: &FinetuneRecord) -> Result<(), StudyError> {
         self.write(
-            || "the fine-tuning run".into(),
+            || format!("fine-tuning run {}", run.number),
             |transaction| {
-                let insert = "INSERT INTO finetune (id, run, seconds) VALUES (0, ?1, ?2)";
-                transaction.execute(insert, params![json(&run.run)?, run.seconds])?;
+                let insert = "INSERT INTO finetune (number, run, seconds) VALUES (?1, ?2, ?3)";
+                let values = params![integer(run.number), json(&run.run)?, run.seconds];
+                transaction.execute(insert, values)?;
                 Ok(())
             },
         )

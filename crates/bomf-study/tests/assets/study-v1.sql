@@ -24,7 +24,7 @@ CREATE TABLE trial_value (
     PRIMARY KEY (trial, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE finetune (
-    id INTEGER PRIMARY KEY CHECK (id = 0),
+    number INTEGER PRIMARY KEY,
     run TEXT NOT NULL,
     seconds REAL NOT NULL
 ) STRICT;
@@ -54,7 +54,7 @@ INSERT INTO trial VALUES (0, '{"learning_rate":0.30000000000000004,"batch_size":
 INSERT INTO trial_value VALUES (0, 0, 6, 0.7, '{"loss":0.6,"accuracy":0.3333333333333333}');
 INSERT INTO trial_value VALUES (0, 1, 12, 0.7999999999999999, '{"loss":0.5,"accuracy":0.3333333333333333}');
 INSERT INTO trial VALUES (1, '{"learning_rate":0.30000000000000004,"batch_size":17,"schedule":"linear"}', 'failed', '{}', NULL, 0, 1.5);
-INSERT INTO finetune VALUES (0, '{"best_step":7,"steps":14,"steps_per_epoch":7,"curve":[{"step":6,"train_loss":0.7,"select":{"loss":0.6,"accuracy":0.3333333333333333}},{"step":12,"train_loss":0.7999999999999999,"select":{"loss":0.5,"accuracy":0.3333333333333333}}],"members":[{"step":7,"path":"members/checkpoint-7","select":{}}]}', 3.25);
+INSERT INTO finetune VALUES (1, '{"best_step":7,"steps":14,"steps_per_epoch":7,"curve":[{"step":6,"train_loss":0.7,"select":{"loss":0.6,"accuracy":0.3333333333333333}},{"step":12,"train_loss":0.7999999999999999,"select":{"loss":0.5,"accuracy":0.3333333333333333}}],"members":[{"step":7,"path":"members/checkpoint-7","select":{}}]}', 3.25);
 INSERT INTO evaluation (split, weights, method, state, scores, std_errors, outputs, seconds) VALUES (
     'select', x'000000000000d03f000000000000e83f', 'bomf', 'complete',
     '{"loss":0.25,"accuracy":0.3333333333333333}', '{"accuracy":0.01}',

@@ -24,7 +24,7 @@ use bomf_study::{Basin, MemberRecord, MethodName, Segment};
 const BEYOND_NOISE: f64 = 3.0;
 
 /// What stands for these evaluations in `trials.jsonl`.
-const LABEL: &str = "basin";
+pub(super) const LABEL: &str = "basin";
 
 /// What was seen.
 #[derive(Debug, Default)]

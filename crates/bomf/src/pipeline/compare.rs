@@ -4,16 +4,19 @@ use super::baselines::{Combined, Fixed};
 use super::blocks::written;
 use super::evaluator::{Evaluated, Member};
 use super::goals::Goals;
+use super::ledger::Ledger;
 use super::mixtures::{Mixtures, outputs_of, vertex};
 use super::seeds::{Purpose, generator};
 use super::source::Source;
 use super::stage2::Found;
 use super::task::Task;
 use crate::{Error, Observer, Phase};
-use bomf_study::{Method, MethodName};
+use bomf_study::{EvaluatedSplit, EvaluationRecord, Method, MethodName, Scores, State};
 use bomf_tune::data::Labels;
 use bomf_tune::tape::Workspace;
+use bomf_tune::train::EncodedSplit;
 use indexmap::IndexMap;
+use std::time::Instant;
 
 /// What is compared, and by what.
 pub(super) struct Comparison<'a> {
@@ -33,6 +36,7 @@ impl Comparison<'_> {
         &self,
         mixtures: &mut Mixtures<'_>,
         found: &[Found],
+        ledger: &mut Ledger,
         interrupted: &dyn Fn() -> Error,
         observer: &mut dyn Observer,
     ) -> Result<IndexMap<MethodName, Vec<f32>>, Error> {
@@ -51,7 +55,7 @@ impl Comparison<'_> {
             if observer.interrupted() {
                 return Err(interrupted());
             }
-            let outputs = mixtures.outputs(&weights, split)?;
+            let outputs = report_outputs(mixtures, &weights, split, ledger)?;
             known.push((weights, outputs));
             observer.advance(Phase::Evaluate, known.len() as u64 * examples, "");
         }
@@ -83,12 +87,13 @@ impl Comparison<'_> {
         &self,
         mixtures: &mut Mixtures<'_>,
         found: Vec<Found>,
+        ledger: &mut Ledger,
         interrupted: &dyn Fn() -> Error,
         observer: &mut dyn Observer,
     ) -> Result<Vec<Method>, Error> {
         let (task, scorer, ref_point) = (self.task, mixtures.scorer, self.ref_point);
         let labels = &task.report.labels;
-        let outputs = self.outputs(mixtures, &found, interrupted, observer)?;
+        let outputs = self.outputs(mixtures, &found, ledger, interrupted, observer)?;
         let bomf = outputs[&MethodName::Bomf].clone();
         let mut rng = generator(self.seed, Purpose::Bootstrap);
         let select_outputs: Vec<&[f32]> =
@@ -155,6 +160,32 @@ impl Comparison<'_> {
         }
         Ok(methods)
     }
+}
+
+/// Outputs of a mixture on the report split, or those that it gave before.
+fn report_outputs(
+    mixtures: &mut Mixtures<'_>,
+    weights: &[f64],
+    split: &EncodedSplit,
+    ledger: &mut Ledger,
+) -> Result<Vec<f32>, Error> {
+    if let Some(known) = ledger.evaluation(EvaluatedSplit::Report, weights)? {
+        return Ok(known.outputs);
+    }
+    let started = Instant::now();
+    let outputs = mixtures.outputs(weights, split)?;
+    ledger.add_evaluation(|| EvaluationRecord {
+        split: EvaluatedSplit::Report,
+        method: MethodName::Bomf.as_str().into(),
+        weights: weights.to_vec(),
+        state: State::Complete,
+        // The scores come from the outputs, with intervals.
+        scores: Scores::new(),
+        std_errors: Scores::new(),
+        outputs: outputs.clone(),
+        seconds: started.elapsed().as_secs_f64(),
+    })?;
+    Ok(outputs)
 }
 
 pub(super) fn points(scorer: &Goals, all: &[Evaluated]) -> Vec<Vec<f64>> {

@@ -1,14 +1,16 @@
 //! Evaluations on the select split: each written down, counted, remembered and told of.
 
+use super::basin;
 use super::blocks::{Written, written};
 use super::goals::Goals;
+use super::ledger::Ledger;
 use super::mixtures::vertex;
 use super::outputs::Modelled;
 use super::source::{Measured, Source};
 use super::stage2::{at_most, planned};
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase};
-use bomf_study::{Event, Journal, MethodName, Scores, State};
+use bomf_study::{EvaluatedSplit, EvaluationRecord, Event, MethodName, Scores, State};
 use std::path::Path;
 use std::time::Instant;
 
@@ -44,7 +46,7 @@ pub(super) struct Member {
 pub(super) struct Evaluator<'a> {
     pub source: &'a mut dyn Source,
     pub goals: &'a Goals,
-    pub journal: &'a mut Journal,
+    pub journal: &'a mut Ledger,
     pub observer: &'a mut dyn Observer,
     pub out: &'a Path,
     pub on_disk: &'a [String],
@@ -60,7 +62,7 @@ impl<'a> Evaluator<'a> {
         recipe: &Recipe,
         source: &'a mut dyn Source,
         goals: &'a Goals,
-        journal: &'a mut Journal,
+        journal: &'a mut Ledger,
         observer: &'a mut dyn Observer,
         out: &'a Path,
         on_disk: &'a [String],
@@ -103,7 +105,7 @@ impl<'a> Evaluator<'a> {
         log: &mut Log,
         weights: &[f64],
         scores: Option<&Scores>,
-        started: Instant,
+        seconds: f64,
     ) -> Result<(), Error> {
         let Written {
             weights,
@@ -119,7 +121,7 @@ impl<'a> Evaluator<'a> {
                 None => State::Failed,
             },
             scores: scores.cloned().unwrap_or_default(),
-            seconds: started.elapsed().as_secs_f64(),
+            seconds,
         })?;
         log.evaluations += 1;
         self.done += 1;
@@ -127,9 +129,58 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// Measures a mixture, known or not, and writes that down.
+    /// Measures a mixture, known within this run or not, and writes that down. One that was
+    /// measured before the run was resumed is not paid for again.
     pub fn measure(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Measured>, Error> {
         self.stop_if_interrupted()?;
+        let known = self.journal.evaluation(EvaluatedSplit::Select, weights)?;
+        let measured = match known {
+            Some(known) => {
+                let seconds = known.seconds;
+                log.known_seconds += seconds;
+                let measured = self.recalled(known);
+                let scores = measured.as_ref().map(|m| &m.scores);
+                self.record(log, weights, scores, seconds)?;
+                measured
+            }
+            None => self.pay(weights, log)?,
+        };
+        let remembered = measured.as_ref().map(|m| Measured {
+            outputs: Vec::new(),
+            ..m.clone()
+        });
+        self.known.push((weights.to_vec(), remembered));
+        Ok(measured)
+    }
+
+    /// What an evaluation that was made before had come to.
+    fn recalled(&mut self, known: EvaluationRecord) -> Option<Measured> {
+        let has_worked = known.state == State::Complete;
+        self.source.recalled(has_worked);
+        if !has_worked {
+            return None;
+        }
+        let measured = Measured {
+            scores: known.scores,
+            std_errors: known.std_errors,
+            ..Measured::default()
+        };
+        if !has_outputs(&known.method) {
+            return Some(Measured {
+                modelled: known.outputs.into(),
+                ..measured
+            });
+        }
+        let objectives = self.source.output_objectives();
+        let modelled = objectives.map(|objectives| objectives.modelled(&known.outputs));
+        Some(Measured {
+            modelled: modelled.unwrap_or_default(),
+            outputs: known.outputs,
+            ..measured
+        })
+    }
+
+    fn pay(&mut self, weights: &[f64], log: &mut Log) -> Result<Option<Measured>, Error> {
         let started = Instant::now();
         let observer = &*self.observer;
         let measured = match self.source.measure(weights, &|| observer.interrupted()) {
@@ -137,13 +188,33 @@ impl<'a> Evaluator<'a> {
             // What an interruption broke off is no fault.
             Err(error) => return self.stop_if_interrupted().and(Err(error)),
         };
+        let seconds = started.elapsed().as_secs_f64();
+        self.journal.add_evaluation(|| EvaluationRecord {
+            split: EvaluatedSplit::Select,
+            method: log.label.into(),
+            weights: weights.to_vec(),
+            state: match measured {
+                Some(_) => State::Complete,
+                None => State::Failed,
+            },
+            scores: measured
+                .as_ref()
+                .map(|m| m.scores.clone())
+                .unwrap_or_default(),
+            std_errors: measured
+                .as_ref()
+                .map(|m| m.std_errors.clone())
+                .unwrap_or_default(),
+            // All that is needed again.
+            outputs: match &measured {
+                Some(m) if has_outputs(log.label) => m.outputs.clone(),
+                Some(m) => m.modelled.to_vec(),
+                None => Vec::new(),
+            },
+            seconds,
+        })?;
         let scores = measured.as_ref().map(|m| &m.scores);
-        self.record(log, weights, scores, started)?;
-        let remembered = measured.as_ref().map(|m| Measured {
-            outputs: Vec::new(),
-            ..m.clone()
-        });
-        self.known.push((weights.to_vec(), remembered));
+        self.record(log, weights, scores, seconds)?;
         Ok(measured)
     }
 
@@ -196,6 +267,12 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// Whether the outputs of what a method measures are needed again in full: those of members,
+/// and those between them. Of others what is modelled is enough.
+fn has_outputs(label: &str) -> bool {
+    label == MethodName::BestCheckpoint.as_str() || label == basin::LABEL
+}
+
 /// What one method has done so far.
 pub(super) struct Log {
     pub name: MethodName,
@@ -204,6 +281,8 @@ pub(super) struct Log {
     pub started: Instant,
     pub all: Vec<Evaluated>,
     pub evaluations: usize,
+    /// Wall-clock time of what was given back rather than evaluated.
+    pub known_seconds: f64,
 }
 
 impl Log {
@@ -214,6 +293,7 @@ impl Log {
             started: Instant::now(),
             all: Vec::new(),
             evaluations: 0,
+            known_seconds: 0.0,
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::baselines::{self, Engine};
 use super::compare::Comparison;
 use super::evaluator::Evaluator;
+use super::ledger::Ledger;
 use super::mixtures::Mixtures;
 use super::settle::settle;
 use super::source::Source;
@@ -13,7 +14,7 @@ use crate::recipe::{Blocks, Recipe};
 use crate::{Error, Observer};
 use bomf_checkpoint::{Dtype, write_json_atomic};
 use bomf_fuse::MemberSet;
-use bomf_study::{Finetune, Journal, Results, Seconds, Stage1};
+use bomf_study::{Finetune, Results, Seconds, Stage1};
 use bomf_tune::models::Network;
 use std::path::Path;
 use std::time::Instant;
@@ -41,7 +42,7 @@ pub(super) struct Gathered<'a> {
 /// Stage 2 and everything after it.
 pub(super) fn finish(
     gathered: Gathered<'_>,
-    journal: &mut Journal,
+    journal: &mut Ledger,
     observer: &mut dyn Observer,
 ) -> Result<Results, Error> {
     let Gathered {
@@ -55,7 +56,7 @@ pub(super) fn finish(
     let mut finetune = gathered.finetune;
     let mut seconds = gathered.seconds;
     let on_disk = gathered.on_disk;
-    let stage2_started = Instant::now();
+    let (stage2_started, before) = (Instant::now(), journal.seconds());
     let blocks = recipe.stage2.blocks;
     let mut mixtures =
         Mixtures::new(network, members, &task.scorer, &task.select).with_blocks(blocks);
@@ -100,7 +101,7 @@ pub(super) fn finish(
         &out.join("fused"),
         true,
     )?;
-    seconds.stage2 = stage2_started.elapsed().as_secs_f64();
+    seconds.stage2 = stage2_started.elapsed().as_secs_f64() + journal.seconds() - before;
     settled.write_front(goals, &finetune.members, out)?;
 
     // The report split is touched here, and nowhere else.
@@ -118,8 +119,14 @@ pub(super) fn finish(
         ref_point: &settled.ref_point,
         seed: recipe.seed,
     };
-    let methods = comparison.report(&mut mixtures, settled.methods, &interrupted, observer)?;
-    seconds.total = gathered.started.elapsed().as_secs_f64();
+    let methods = comparison.report(
+        &mut mixtures,
+        settled.methods,
+        journal,
+        &interrupted,
+        observer,
+    )?;
+    seconds.total = gathered.started.elapsed().as_secs_f64() + journal.seconds();
     let results = Results {
         version: env!("CARGO_PKG_VERSION").into(),
         task: task.name.clone(),

@@ -1,13 +1,15 @@
 //! `bomf fuse`: stage 2 on checkpoints of any trainer.
 
 use super::finish::{Gathered, finish};
+use super::identity::Identity;
+use super::ledger::{Ledger, Start};
 use super::task::Task;
 use super::{external, in_pool, members};
 use crate::output::check_inputs;
 use crate::{Error, FuseRequest, Observer, claim_output};
 use bomf_checkpoint::{CheckpointError, is_model_folder, list_checkpoints};
 use bomf_fuse::MemberSet;
-use bomf_study::{Finetune, Journal, MemberRecord, Results, Scores, Seconds, Stage1};
+use bomf_study::{Finetune, MemberRecord, Results, Scores, Seconds, Stage1};
 use bomf_tune::models::{Config, Network};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
@@ -20,10 +22,18 @@ use std::time::Instant;
 /// Where the checkpoints cannot be read or do not fit each other or the data, the
 /// output folder is taken, or the observer interrupts.
 pub fn fuse(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
-    in_pool(request.threads, || match &request.recipe.evaluator {
-        Some(evaluator) => external::fuse(request, evaluator, observer),
-        None => fuse_here(request, observer),
-    })
+    in_pool(request.threads, || fuse_from(request, Start::New, observer))
+}
+
+pub(super) fn fuse_from(
+    request: &FuseRequest,
+    start: Start,
+    observer: &mut dyn Observer,
+) -> Result<Results, Error> {
+    match &request.recipe.evaluator {
+        Some(evaluator) => external::fuse(request, evaluator, start, observer),
+        None => fuse_here(request, start, observer),
+    }
 }
 
 /// A checkpoint and the step that its folder names.
@@ -109,8 +119,19 @@ pub(super) struct Opened {
     pub notes: Vec<String>,
 }
 
-/// Opens members and data, and takes the output folder.
-pub(super) fn open(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Opened, Error> {
+/// Opens members and data, and takes the output folder for what cannot go on.
+pub(super) fn open_for_once(
+    request: &FuseRequest,
+    observer: &mut dyn Observer,
+) -> Result<Opened, Error> {
+    let opened = open(request, observer)?;
+    let settled = opened.task.settled(&request.recipe);
+    claim_output(&request.out, request.overwrite, &settled)?;
+    Ok(opened)
+}
+
+/// Opens members and data.
+fn open(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Opened, Error> {
     let recipe = &request.recipe;
     let data = request.data.as_deref().ok_or(Error::NoData)?;
     let mut folders = folders(&request.members)?;
@@ -131,7 +152,6 @@ pub(super) fn open(request: &FuseRequest, observer: &mut dyn Observer) -> Result
         let members = folders.iter().map(|(_, path)| path.as_path());
         check_inputs(&request.out, members.chain([data]))?;
     }
-    claim_output(&request.out, request.overwrite, &task.settled(recipe))?;
     Ok(Opened {
         base,
         folders,
@@ -142,7 +162,11 @@ pub(super) fn open(request: &FuseRequest, observer: &mut dyn Observer) -> Result
     })
 }
 
-fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
+fn fuse_here(
+    request: &FuseRequest,
+    start: Start,
+    observer: &mut dyn Observer,
+) -> Result<Results, Error> {
     let started = Instant::now();
     let Opened {
         base,
@@ -153,7 +177,19 @@ fn fuse_here(request: &FuseRequest, observer: &mut dyn Observer) -> Result<Resul
         notes,
     } = open(request, observer)?;
     let (recipe, out) = (&request.recipe, &request.out);
-    let mut journal = Journal::create(&out.join("trials.jsonl"))?;
+    let settled = task.settled(recipe);
+    let paths: Vec<PathBuf> = folders.iter().map(|(_, path)| path.clone()).collect();
+    let identity = Identity {
+        command: "fuse",
+        recipe,
+        settled: &settled,
+        model: None,
+        data: request.data.as_deref(),
+        members: &request.members,
+        folders: &paths,
+    };
+    let facts = identity.facts()?;
+    let mut journal = Ledger::begin(out, start, request.overwrite, &settled, &facts)?;
     let records: Vec<MemberRecord> = folders
         .iter()
         .enumerate()

@@ -6,6 +6,7 @@
 //! more than twice as many as wanted, and none from before the window, whose lower end only
 //! moves up. How many are held at a time is bounded by that.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The bookkeeping of candidates: steps, and nothing of what is stored of them.
@@ -27,7 +28,7 @@ use std::collections::BTreeSet;
 /// let members = keeper.choose(100);
 /// assert!(members.contains(&40) && members.len() <= 3);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Keeper {
     wanted: usize,
     window: [f64; 2],

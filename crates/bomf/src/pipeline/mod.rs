@@ -7,13 +7,15 @@
 //! scores ([`mixtures`], or a program: [`external`]), with weights by block where the recipe
 //! asks for them ([`blocks`]), after a look whether they lie in one basin ([`basin`]), [`choose`]
 //! takes one of what was evaluated (by [`bagging`], if the rule says so), [`compare`] puts every method on the report
-//! split, and [`finish`] writes.
+//! split, and [`finish`] writes. Whatever is paid for goes through the [`ledger`], from which
+//! [`resume`](resume()) goes on; a program may train, too ([`trainer`]).
 
 mod bagging;
 mod baselines;
 mod basin;
 mod bench;
 mod blocks;
+mod candidates;
 mod choose;
 mod compare;
 mod eval;
@@ -23,12 +25,15 @@ mod finish;
 mod fuse;
 mod generate;
 mod goals;
+mod identity;
 mod keeper;
+mod ledger;
 mod members;
 mod mixtures;
 mod outputs;
 mod pick;
 mod pretrain;
+mod resume;
 mod run;
 mod runs;
 mod scored;
@@ -42,6 +47,7 @@ mod stage1;
 mod stage2;
 mod statistics;
 mod task;
+mod trainer;
 mod training;
 mod trajectory;
 mod tuned;
@@ -55,10 +61,12 @@ pub use generate::{Generated, generate};
 pub use keeper::Keeper;
 pub use pick::pick;
 pub use pretrain::pretrain;
+pub use resume::{resume, resume_directory};
 pub use run::{finetune, run, tune};
 pub use scored::{Measurement, MixtureMethod, MixturesOutcome, MixturesRequest, search_mixtures};
 pub use serve::{Conversation, serve};
 pub use statistics::statistics;
+pub(crate) use trainer::TRAINER_LOG;
 
 use crate::Error;
 use crate::recipe::{Finetune, RecipeError};

@@ -1,15 +1,20 @@
 //! `bomf run`, and its parts `tune` and `finetune`.
 
 use super::finish::{Gathered, finish};
+use super::identity::Identity;
+use super::ledger::{Ledger, Start};
+use super::mixtures::vertex;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::score;
 use super::trajectory::Folders;
-use super::{in_pool, members, runs, stage1, untuned};
+use super::{in_pool, members, runs, stage1, trainer, untuned};
 use crate::output::{TUNED, check_inputs};
 use crate::recipe::Recipe;
-use crate::{Error, Observer, Phase, RunRequest, claim_output, resolve_model};
-use bomf_study::{Finetune, Journal, Results, Seconds, Stage1};
+use crate::{Error, Observer, Phase, RunRequest, resolve_model};
+use bomf_study::{
+    EvaluatedSplit, EvaluationRecord, Finetune, MethodName, Results, Scores, Seconds, Stage1, State,
+};
 use bomf_tune::models::{Config, Model};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::FrozenStates;
@@ -24,7 +29,7 @@ struct Prepared {
     name: String,
     task: Task,
     model: Model,
-    journal: Journal,
+    journal: Ledger,
     notes: Vec<String>,
     started: Instant,
     seconds: Seconds,
@@ -32,7 +37,12 @@ struct Prepared {
 
 /// Reads the model and the data, and only then takes the output folder: what is
 /// wrong with the input leaves nothing behind.
-fn prepare(request: &RunRequest, observer: &mut dyn Observer) -> Result<Prepared, Error> {
+fn prepare(
+    command: &str,
+    request: &RunRequest,
+    start: Start,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, Error> {
     let started = Instant::now();
     let recipe = &request.recipe;
     let base = resolve_model(&request.model, observer)?;
@@ -51,8 +61,18 @@ fn prepare(request: &RunRequest, observer: &mut dyn Observer) -> Result<Prepared
     if request.overwrite {
         check_inputs(&request.out, [base.as_path(), &request.data])?;
     }
-    claim_output(&request.out, request.overwrite, &task.settled(recipe))?;
-    let journal = Journal::create(&request.out.join("trials.jsonl"))?;
+    let settled = task.settled(recipe);
+    let identity = Identity {
+        command,
+        recipe,
+        settled: &settled,
+        model: Some((&request.model, Some(&base))),
+        data: Some(&request.data),
+        members: &[],
+        folders: &[],
+    };
+    let facts = identity.facts()?;
+    let journal = Ledger::begin(&request.out, start, request.overwrite, &settled, &facts)?;
     let seconds = Seconds {
         stage1: 0.0,
         finetune: 0.0,
@@ -101,7 +121,7 @@ impl Prepared {
             out,
             observer,
         )?;
-        self.seconds.stage1 = started.elapsed().as_secs_f64();
+        self.seconds.stage1 = started.elapsed().as_secs_f64() + self.journal.seconds();
         Ok((record, tuned))
     }
 
@@ -114,7 +134,7 @@ impl Prepared {
         out: &Path,
         observer: &mut dyn Observer,
     ) -> Result<Finetune, Error> {
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), self.journal.seconds());
         let folders = Folders {
             base: &self.base,
             name: &self.name,
@@ -124,7 +144,8 @@ impl Prepared {
         let (record, notes) =
             runs::finetune(recipe, stage1, task, model, journal, folders, observer)?;
         self.notes.extend(notes);
-        self.seconds.finetune = started.elapsed().as_secs_f64();
+        let known = self.journal.seconds() - before;
+        self.seconds.finetune = started.elapsed().as_secs_f64() + known;
         Ok(record)
     }
 
@@ -139,7 +160,14 @@ impl Prepared {
         let (task, workspace) = (&self.task, Workspace::default());
         let examples = task.select.sequences.len() as u64;
         observer.begin(Phase::Evaluate, examples * record.members.len() as u64);
+        let n = record.members.len();
         for (i, member) in record.members.iter_mut().enumerate() {
+            let weights = vertex(i, n);
+            if let Some(known) = self.journal.evaluation(EvaluatedSplit::Select, &weights)? {
+                member.select = known.scores;
+                continue;
+            }
+            let started = Instant::now();
             if observer.interrupted() {
                 return Err(Error::Interrupted {
                     out: out.into(),
@@ -149,6 +177,19 @@ impl Prepared {
             network.read_params::<ChaCha8Rng>(&out.join(&member.path), params, None)?;
             let (select, none) = (&task.select, FrozenStates::none());
             let scores = score(network, params, select, &none, &task.scorer, &workspace)?;
+            self.journal.add_evaluation(|| EvaluationRecord {
+                split: EvaluatedSplit::Select,
+                method: MethodName::BestCheckpoint.as_str().into(),
+                weights,
+                state: match scores {
+                    Some(_) => State::Complete,
+                    None => State::Failed,
+                },
+                scores: scores.clone().unwrap_or_default(),
+                std_errors: Scores::new(),
+                outputs: Vec::new(),
+                seconds: started.elapsed().as_secs_f64(),
+            })?;
             member.select = scores.unwrap_or_default();
             observer.advance(Phase::Evaluate, examples * (i as u64 + 1), "");
         }
@@ -163,33 +204,42 @@ impl Prepared {
 /// Whatever is wrong with the input, before anything is written; a diverged run; a
 /// full disk; [`Error::Interrupted`] with what is on disk then.
 pub fn run(request: &RunRequest, observer: &mut dyn Observer) -> Result<Results, Error> {
-    in_pool(request.threads, || {
-        let out = &request.out;
-        let mut prepared = prepare(request, observer)?;
-        let (stage1, tuned) = prepared.tune(&request.recipe, out, observer)?;
-        let finetune = prepared.finetune(&tuned, Some(&stage1), out, observer)?;
-        let network = &prepared.model.network;
-        let folders: Vec<PathBuf> = finetune.members.iter().map(|m| out.join(&m.path)).collect();
-        let labels = finetune.members.iter().map(|m| m.path.clone());
-        let members = members::open(network, labels.zip(folders.iter().map(PathBuf::as_path)))?;
-        let gathered = Gathered {
-            recipe: &request.recipe,
-            task: &prepared.task,
-            model: request.model.clone(),
-            base: &prepared.base,
-            pretrained: Some(&prepared.base),
-            network,
-            members: &members,
-            stage1,
-            finetune,
-            notes: prepared.notes,
-            out,
-            on_disk: &["trials.jsonl".into(), "members/".into()],
-            started: prepared.started,
-            seconds: prepared.seconds,
-        };
-        finish(gathered, &mut prepared.journal, observer)
-    })
+    in_pool(request.threads, || run_from(request, Start::New, observer))
+}
+
+pub(super) fn run_from(
+    request: &RunRequest,
+    start: Start,
+    observer: &mut dyn Observer,
+) -> Result<Results, Error> {
+    if let Some(program) = &request.recipe.trainer {
+        return trainer::run(request, program, start, observer);
+    }
+    let out = &request.out;
+    let mut prepared = prepare("run", request, start, observer)?;
+    let (stage1, tuned) = prepared.tune(&request.recipe, out, observer)?;
+    let finetune = prepared.finetune(&tuned, Some(&stage1), out, observer)?;
+    let network = &prepared.model.network;
+    let folders: Vec<PathBuf> = finetune.members.iter().map(|m| out.join(&m.path)).collect();
+    let labels = finetune.members.iter().map(|m| m.path.clone());
+    let members = members::open(network, labels.zip(folders.iter().map(PathBuf::as_path)))?;
+    let gathered = Gathered {
+        recipe: &request.recipe,
+        task: &prepared.task,
+        model: request.model.clone(),
+        base: &prepared.base,
+        pretrained: Some(&prepared.base),
+        network,
+        members: &members,
+        stage1,
+        finetune,
+        notes: prepared.notes,
+        out,
+        on_disk: &["trials.jsonl".into(), "members/".into()],
+        started: prepared.started,
+        seconds: prepared.seconds,
+    };
+    finish(gathered, &mut prepared.journal, observer)
 }
 
 /// Stage 1 alone. Writes `tuned.yaml` beside the recipe: the same recipe with the
@@ -198,15 +248,24 @@ pub fn run(request: &RunRequest, observer: &mut dyn Observer) -> Result<Results,
 /// # Errors
 /// As [`run`].
 pub fn tune(request: &RunRequest, observer: &mut dyn Observer) -> Result<Stage1, Error> {
-    in_pool(request.threads, || {
-        let mut prepared = prepare(request, observer)?;
-        let (record, mut tuned) = prepared.tune(&request.recipe, &request.out, observer)?;
-        tuned.stage1.skip();
-        tuned.stage1.space.clear();
-        let path = request.out.join(TUNED);
-        std::fs::write(&path, tuned.to_yaml()).map_err(|source| Error::Output { path, source })?;
-        Ok(record)
-    })
+    in_pool(request.threads, || tune_from(request, Start::New, observer))
+}
+
+pub(super) fn tune_from(
+    request: &RunRequest,
+    start: Start,
+    observer: &mut dyn Observer,
+) -> Result<Stage1, Error> {
+    if let Some(program) = &request.recipe.trainer {
+        return trainer::tune(request, program, start, observer);
+    }
+    let mut prepared = prepare("tune", request, start, observer)?;
+    let (record, mut tuned) = prepared.tune(&request.recipe, &request.out, observer)?;
+    tuned.stage1.skip();
+    tuned.stage1.space.clear();
+    let path = request.out.join(TUNED);
+    std::fs::write(&path, tuned.to_yaml()).map_err(|source| Error::Output { path, source })?;
+    Ok(record)
 }
 
 /// The fine-tuning of the full model, gathering members; the recipe must have a
@@ -221,9 +280,20 @@ pub fn finetune(request: &RunRequest, observer: &mut dyn Observer) -> Result<Fin
         return Err(untuned(&request.recipe.finetune));
     }
     in_pool(request.threads, || {
-        let mut prepared = prepare(request, observer)?;
-        let mut record = prepared.finetune(&request.recipe, None, &request.out, observer)?;
-        prepared.score_members(&mut record, &request.out, observer)?;
-        Ok(record)
+        finetune_from(request, Start::New, observer)
     })
+}
+
+pub(super) fn finetune_from(
+    request: &RunRequest,
+    start: Start,
+    observer: &mut dyn Observer,
+) -> Result<Finetune, Error> {
+    if let Some(program) = &request.recipe.trainer {
+        return trainer::finetune(request, program, start, observer);
+    }
+    let mut prepared = prepare("finetune", request, start, observer)?;
+    let mut record = prepared.finetune(&request.recipe, None, &request.out, observer)?;
+    prepared.score_members(&mut record, &request.out, observer)?;
+    Ok(record)
 }

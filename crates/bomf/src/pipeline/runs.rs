@@ -7,6 +7,7 @@
 //! stage 1 tried fewer configurations than there are runs, they are taken again in their
 //! order, each time with another seed.
 
+use super::ledger::Ledger;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::train_options;
@@ -14,7 +15,7 @@ use super::trajectory::{self, Folders, Gather};
 use super::untuned;
 use crate::recipe::{self, HyperValue, Hyperparameter, MembersSource, Recipe};
 use crate::{Error, Observer};
-use bomf_study::{Finetune, FurtherRun, Journal, Stage1};
+use bomf_study::{Finetune, FurtherRun, Stage1};
 use bomf_tune::TuneError;
 use bomf_tune::models::{Dropout, Model};
 use indexmap::IndexMap;
@@ -31,7 +32,7 @@ pub(super) fn finetune(
     stage1: Option<&Stage1>,
     task: &Task,
     model: &mut Model,
-    journal: &mut Journal,
+    journal: &mut Ledger,
     folders: Folders<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(Finetune, Vec<String>), Error> {

@@ -6,11 +6,12 @@
 use super::at_least;
 use super::evaluator::{Evaluated, Evaluator};
 use super::goals::Goals;
+use super::ledger::Ledger;
 use super::settle::settle;
 use super::source::{Measured, Source};
 use crate::recipe::{Recipe, RecipeError};
 use crate::{Error, Observer};
-use bomf_study::{FrontPoint, Journal, MemberRecord, MethodName, Objective, Scores};
+use bomf_study::{FrontPoint, MemberRecord, MethodName, Objective, Scores};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -105,7 +106,7 @@ pub fn search_mixtures(
     observer: &mut dyn Observer,
 ) -> Result<MixturesOutcome, Error> {
     let goals = goals(request)?;
-    let mut journal = Journal::create(&request.journal)?;
+    let mut journal = Ledger::of_file(&request.journal)?;
     let mut counted = 0;
     let mut source = Measurer {
         members: request.members,

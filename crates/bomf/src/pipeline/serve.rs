@@ -31,13 +31,13 @@ use super::external::{self, program};
 use super::fuse;
 use super::goals::Goals;
 use super::in_pool;
+use super::ledger::Ledger;
 use super::mixtures::Mixtures;
 use super::stage2::{reference, vertices};
 use crate::recipe::Recipe;
 use crate::{Error, FuseRequest, Observer, Phase};
-use bomf_study::{Journal, MethodName, Objective, Scores};
+use bomf_study::{MethodName, Objective, Scores};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::time::Instant;
 
 /// The version of the protocol.
@@ -76,7 +76,7 @@ pub fn serve(
 ) -> Result<(), Error> {
     in_pool(request.threads, || match &request.recipe.evaluator {
         Some(evaluator) => {
-            let prepared = external::prepare(request, evaluator)?;
+            let prepared = external::prepare_for_once(request, evaluator)?;
             let (goals, checkpoints, out) = (&prepared.goals, &prepared.checkpoints, &prepared.out);
             let command = &evaluator.command;
             let mut source = program::Program::new(command, evaluator, checkpoints, goals, out);
@@ -96,8 +96,8 @@ pub fn serve(
             talk(evaluator, name, members, &request.recipe, lines)
         }
         None => {
-            let opened = fuse::open(request, observer)?;
-            let mut journal = journal(&request.out)?;
+            let opened = fuse::open_for_once(request, observer)?;
+            let mut journal = Ledger::of_journal(&request.out)?;
             let mut source = Mixtures::new(
                 &opened.network,
                 &opened.members,
@@ -118,10 +118,6 @@ pub fn serve(
             talk(evaluator, name, members, &request.recipe, lines)
         }
     })
-}
-
-fn journal(out: &Path) -> Result<Journal, Error> {
-    Ok(Journal::create(&out.join("trials.jsonl"))?)
 }
 
 #[derive(Serialize)]

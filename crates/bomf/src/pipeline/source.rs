@@ -47,6 +47,10 @@ pub(super) trait Source {
         rng: &mut ChaCha8Rng,
     ) -> Result<Option<f64>, Error>;
 
+    /// Told of an evaluation that was made before the run was resumed, and whether it gave
+    /// scores.
+    fn recalled(&mut self, _has_worked: bool) {}
+
     /// How the objectives come from the outputs; `None` from a source that has none.
     fn output_objectives(&self) -> Option<OutputObjectives> {
         None

@@ -2,6 +2,7 @@
 //! (BOMF, Jang et al. 2024, section 4.2): the lower layers frozen or adapters of low
 //! rank, a short run a trial, the trial's value that of its best checkpoint.
 
+use super::ledger::Ledger;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::{is_evaluation, score, train_options};
@@ -9,12 +10,12 @@ use crate::recipe::{Dimension, Finetune, HyperValue, Hyperparameter, PLATEAU, Re
 use crate::{Error, Observer, Phase};
 use bomf_bo::space::{BoxSpace, Configuration, Value};
 use bomf_bo::strategy::{SingleObjective, SingleObjectiveOptions, StoppingRule};
-use bomf_study::{Event, Journal, Scores, Stage1, Stage1Trial, State};
+use bomf_study::{CurvePoint, Event, Scores, Stage1, Stage1Trial, State, TrialRecord};
 use bomf_tune::TuneError;
-use bomf_tune::models::{Dropout, Model};
+use bomf_tune::models::{Dropout, Model, Network};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{
-    Control, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
+    Control, EncodedSplit, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
 };
 use indexmap::IndexMap;
 use rand::RngExt;
@@ -27,7 +28,7 @@ use std::time::Instant;
 const MAX_STATES_BYTES: usize = 2 << 30;
 
 /// A trial's share of the phase, in units of progress.
-const UNITS: u64 = 100;
+pub(super) const UNITS: u64 = 100;
 
 /// The search space of a recipe as the optimiser sees it.
 fn box_space(recipe: &Recipe) -> Result<BoxSpace, Error> {
@@ -80,7 +81,7 @@ pub(super) fn search(
     task: &Task,
     model: &mut Model,
     choices: &mut Finetune,
-    journal: &mut Journal,
+    journal: &mut Ledger,
     out: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Stage1, Error> {
@@ -107,25 +108,122 @@ pub(super) fn search(
     if let Some(lora) = &lora {
         model.adapt(lora, &mut generator(recipe.seed, Purpose::Adapters))?;
     }
-    observer.begin(Phase::Tune, recipe.stage1.trials as u64 * UNITS);
-    let lower = |split: &bomf_tune::train::EncodedSplit, observer: &dyn Observer| {
-        FrozenStates::new(
-            &model.network,
-            &model.params,
-            &split.sequences,
-            frozen_layers,
-            MAX_STATES_BYTES,
-            &|| observer.interrupted(),
-        )
-    };
-    let states = lower(&task.train, observer)
-        .and_then(|train| Ok((train, lower(&task.select, observer)?)))
-        .map_err(|error| match error {
-            TuneError::Interrupted => interrupted(),
-            error => error.into(),
-        })?;
+    let lower =
+        |network: &Network, params: &[f32], split: &EncodedSplit, observer: &dyn Observer| {
+            FrozenStates::new(
+                network,
+                params,
+                &split.sequences,
+                frozen_layers,
+                MAX_STATES_BYTES,
+                &|| observer.interrupted(),
+            )
+        };
+    // Computed before the first trial that runs: where all are known, never.
+    let mut states: Option<(FrozenStates, FrozenStates)> = None;
     let start = model.params.clone();
     let dropout = model.network.config().dropout;
+    let chosen = &task.scorer.objectives[task.scorer.chosen].name;
+    let run_trial = |trial: TrialJob<'_>, observer: &mut dyn Observer| {
+        let options = train_options(trial.choices, trial.choices.epochs, trial.seed);
+        let options = options.ok_or_else(|| super::untuned(trial.choices))?;
+        let states = match &mut states {
+            Some(states) => states,
+            none => {
+                let both =
+                    lower(&model.network, &model.params, &task.train, observer).and_then(|train| {
+                        let select = lower(&model.network, &model.params, &task.select, observer)?;
+                        Ok((train, select))
+                    });
+                none.insert(both.map_err(|error| match error {
+                    TuneError::Interrupted => interrupted(),
+                    error => error.into(),
+                })?)
+            }
+        };
+        model.params.copy_from_slice(&start);
+        if let Some(rate) = trial.choices.dropout {
+            model.network.set_dropout(Dropout::uniform(rate as f32));
+        }
+        let mut run = Trial {
+            task,
+            states: &states.1,
+            evaluations: recipe.stage1.evaluations_per_epoch,
+            best: None,
+            curve: Vec::new(),
+            losses: Vec::new(),
+            workspace: Workspace::default(),
+            progress: trial.number as u64 * UNITS,
+            message: trial.message,
+            observer,
+        };
+        let objective = FineTuning {
+            split: &task.train,
+            frozen: &states.0,
+        };
+        let outcome = run.run(model, &objective, &options);
+        match outcome {
+            Ok(()) | Err(Error::Tune(TuneError::Diverged { .. })) => {}
+            Err(Error::Tune(TuneError::Interrupted)) => return Err(interrupted()),
+            Err(error) => return Err(error),
+        }
+        let best = run.best.take();
+        Ok(Outcome {
+            value: best
+                .as_ref()
+                .map(|(_, scores)| task.scorer.stage1_value(scores)),
+            best,
+            curve: run.curve,
+        })
+    };
+    search_with(
+        recipe,
+        chosen,
+        choices,
+        &mut record,
+        journal,
+        observer,
+        run_trial,
+    )?;
+    model.params.copy_from_slice(&start);
+    model.network.set_dropout(dropout);
+    model.drop_adapters()?;
+    Ok(record)
+}
+
+/// A trial that is to run.
+pub(super) struct TrialJob<'a> {
+    pub number: usize,
+    pub choices: &'a Finetune,
+    pub seed: u64,
+    /// How stage 1 stands.
+    pub message: String,
+}
+
+/// What a trial came to.
+pub(super) struct Outcome {
+    /// Step and scores of its best checkpoint; `None` if it failed.
+    pub best: Option<(u64, Scores)>,
+    /// What stage 1 maximises.
+    pub value: Option<f64>,
+    pub curve: Vec<CurvePoint>,
+}
+
+/// The search, whoever trains: asks for trials, has them run or finds them in the ledger,
+/// and sets the best in `choices`. `chosen` is the objective that messages tell of.
+pub(super) fn search_with(
+    recipe: &Recipe,
+    chosen: &str,
+    choices: &mut Finetune,
+    record: &mut Stage1,
+    journal: &mut Ledger,
+    observer: &mut dyn Observer,
+    mut run_trial: impl FnMut(TrialJob<'_>, &mut dyn Observer) -> Result<Outcome, Error>,
+) -> Result<(), Error> {
+    if recipe.stage1.trials == 0 || recipe.stage1.space.is_empty() {
+        return Ok(());
+    }
+    observer.begin(Phase::Tune, recipe.stage1.trials as u64 * UNITS);
     let mut search = SingleObjective::new(
         box_space(recipe)?,
         SingleObjectiveOptions {
@@ -142,10 +240,10 @@ pub(super) fn search(
             evaluations,
             gain: PLATEAU,
         });
-    for trial in 0..recipe.stage1.trials {
+    for number in 0..recipe.stage1.trials {
         // The first trials were drawn at random: only what the model chose counts.
         if let Some(rule) = patience
-            && recipe.stage1.patience <= Some(trial.saturating_sub(recipe.stage1.initial))
+            && recipe.stage1.patience <= Some(number.saturating_sub(recipe.stage1.initial))
             && rule.is_met(&search)
         {
             break;
@@ -160,71 +258,45 @@ pub(super) fn search(
         for (&name, value) in &values {
             trial_choices.set(name, value)?;
         }
-        let options = train_options(&trial_choices, trial_choices.epochs, seeds.random());
-        let options = options.ok_or_else(|| super::untuned(&trial_choices))?;
-        model.params.copy_from_slice(&start);
-        if let Some(rate) = trial_choices.dropout {
-            model.network.set_dropout(Dropout::uniform(rate as f32));
-        }
-        let mut run = Trial {
-            task,
-            states: &states.1,
-            evaluations: recipe.stage1.evaluations_per_epoch,
-            best: None,
-            workspace: Workspace::default(),
-            progress: trial as u64 * UNITS,
-            message: summary(&record, task),
-            observer,
+        // Drawn whether it is used or not.
+        let seed = seeds.random();
+        let finished = match journal.trial(number) {
+            Some(known) => {
+                recall(recipe, &mut search, &proposal, &known, observer)?;
+                known
+            }
+            None => {
+                let job = TrialJob {
+                    number,
+                    choices: &trial_choices,
+                    seed,
+                    message: summary(record, chosen),
+                };
+                let Outcome { best, value, curve } = run_trial(job, observer)?;
+                search.tell(&proposal, value)?;
+                let (step, scores) = best.unwrap_or_default();
+                let finished = TrialRecord {
+                    number,
+                    parameters: json(&values),
+                    state: match value {
+                        Some(_) => State::Complete,
+                        None => State::Failed,
+                    },
+                    scores,
+                    value,
+                    step,
+                    curve,
+                    seconds: started.elapsed().as_secs_f64(),
+                };
+                journal.add_trial(&finished)?;
+                finished
+            }
         };
-        let outcome = run.run(
-            model,
-            &FineTuning {
-                split: &task.train,
-                frozen: &states.0,
-            },
-            &options,
-        );
-        let best = run.best.take();
-        match outcome {
-            Ok(()) | Err(Error::Tune(TuneError::Diverged { .. })) => {}
-            Err(Error::Tune(TuneError::Interrupted)) => return Err(interrupted()),
-            Err(error) => return Err(error),
-        }
-        let value = best
-            .as_ref()
-            .map(|(_, scores)| task.scorer.stage1_value(scores));
-        search.tell(&proposal, value)?;
-        let (step, scores) = best.unwrap_or_default();
-        let seconds = started.elapsed().as_secs_f64();
-        journal.append(&Event::Stage1 {
-            trial,
-            parameters: json(&values),
-            state: if value.is_some() {
-                State::Complete
-            } else {
-                State::Failed
-            },
-            scores: scores.clone(),
-            step,
-            seconds,
-        })?;
-        let parameters = json(&values);
-        record.trials.push(Stage1Trial {
-            parameters,
-            select: scores,
-            value,
-            seconds,
-        });
-        observer.advance(
-            Phase::Tune,
-            (trial as u64 + 1) * UNITS,
-            &summary(&record, task),
-        );
+        enter(journal, record, finished)?;
+        let done = (number as u64 + 1) * UNITS;
+        observer.advance(Phase::Tune, done, &summary(record, chosen));
     }
     observer.end(Phase::Tune);
-    model.params.copy_from_slice(&start);
-    model.network.set_dropout(dropout);
-    model.drop_adapters()?;
     let Some((best, _)) = search.best() else {
         return Err(Error::NoTrial {
             trials: recipe.stage1.trials,
@@ -237,17 +309,88 @@ pub(super) fn search(
         }
         record.best.insert(name.to_string(), value.into());
     }
-    Ok(record)
+    Ok(())
+}
+
+/// The proposal that a trial's hyperparameters were; `None` for hyperparameters that are
+/// not of the space.
+fn configuration(
+    recipe: &Recipe,
+    parameters: &IndexMap<String, serde_json::Value>,
+) -> Option<Configuration> {
+    let dimensions = recipe.stage1.space.iter();
+    let values = dimensions.map(|(name, dimension)| {
+        let value = parameters.get(name.as_str())?;
+        let value = match dimension {
+            Dimension::Float { .. } | Dimension::LogFloat { .. } => Value::Float(value.as_f64()?),
+            Dimension::Int { .. } => Value::Integer(value.as_i64()?),
+            Dimension::Categorical { choices } => {
+                let chosen = choices
+                    .iter()
+                    .find(|choice| serde_json::Value::from(*choice) == *value)?;
+                Value::Categorical(chosen.to_string())
+            }
+        };
+        Some((name.to_string(), value))
+    });
+    values.collect()
+}
+
+/// Tells the search of a trial that is finished. What was tried counts, and not what is
+/// proposed in its place now: on another machine that may be rounded otherwise.
+fn recall(
+    recipe: &Recipe,
+    search: &mut SingleObjective<BoxSpace>,
+    proposal: &Configuration,
+    known: &TrialRecord,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    if json(&values(recipe, proposal)) == known.parameters {
+        return Ok(search.tell(proposal, known.value)?);
+    }
+    let Some(tried) = configuration(recipe, &known.parameters) else {
+        let words = |parameters: &IndexMap<String, serde_json::Value>| {
+            serde_json::json!(parameters).to_string()
+        };
+        return Err(Error::OtherStudy {
+            what: format!("trial {}", known.number),
+            was: words(&known.parameters),
+            is: words(&json(&values(recipe, proposal))),
+        });
+    };
+    observer.note(&format!(
+        "trial {} had other hyperparameters than are proposed here: what was tried counts",
+        known.number
+    ));
+    Ok(search.tell(&tried, known.value)?)
+}
+
+/// Writes a finished trial down for people to read.
+fn enter(journal: &mut Ledger, record: &mut Stage1, trial: TrialRecord) -> Result<(), Error> {
+    journal.append(&Event::Stage1 {
+        trial: trial.number,
+        parameters: trial.parameters.clone(),
+        state: trial.state,
+        scores: trial.scores.clone(),
+        step: trial.step,
+        seconds: trial.seconds,
+    })?;
+    record.trials.push(Stage1Trial {
+        parameters: trial.parameters,
+        select: trial.scores,
+        value: trial.value,
+        seconds: trial.seconds,
+    });
+    Ok(())
 }
 
 /// How stage 1 stands, in a few words.
-fn summary(record: &Stage1, task: &Task) -> String {
+fn summary(record: &Stage1, chosen: &str) -> String {
     let done = record.trials.len();
     let valued = record.trials.iter().filter(|trial| trial.value.is_some());
     let best = valued.max_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(Ordering::Equal));
-    let name = &task.scorer.objectives[task.scorer.chosen].name;
-    match best.and_then(|trial| trial.select.get(name)) {
-        Some(score) => format!("{done} trials, best {name} {score:.4}"),
+    match best.and_then(|trial| trial.select.get(chosen)) {
+        Some(score) => format!("{done} trials, best {chosen} {score:.4}"),
         None => format!("{done} trials"),
     }
 }
@@ -258,6 +401,9 @@ struct Trial<'a> {
     states: &'a FrozenStates,
     evaluations: usize,
     best: Option<(u64, Scores)>,
+    curve: Vec<CurvePoint>,
+    /// Of the steps since the last evaluation.
+    losses: Vec<f64>,
     workspace: Workspace,
     progress: u64,
     message: String,
@@ -284,6 +430,7 @@ impl TrainObserver for Trial<'_> {
         }
         let done = self.progress + UNITS * point.step / point.steps;
         self.observer.advance(Phase::Tune, done, &self.message);
+        self.losses.push(point.loss);
         if is_evaluation(
             point.step,
             point.steps,
@@ -300,7 +447,13 @@ impl TrainObserver for Trial<'_> {
                 scorer,
                 &self.workspace,
             )?;
+            let losses = std::mem::take(&mut self.losses);
             if let Some(scores) = scores {
+                self.curve.push(CurvePoint {
+                    step: point.step,
+                    train_loss: losses.iter().sum::<f64>() / losses.len().max(1) as f64,
+                    select: scores.clone(),
+                });
                 let better = match &self.best {
                     None => true,
                     Some((_, best)) => scorer.stage1_value(&scores) > scorer.stage1_value(best),

@@ -47,7 +47,7 @@ impl Log {
             best,
             all: self.all,
             evaluations: self.evaluations,
-            seconds: self.started.elapsed().as_secs_f64(),
+            seconds: self.started.elapsed().as_secs_f64() + self.known_seconds,
         }
     }
 }

@@ -1,33 +1,37 @@
 //! A fine-tuning run of the full model, and the members gathered along it.
 //!
 //! Which steps are candidates, and which of them become members, is said by
-//! [`super::keeper`]. Disk space stays bounded by that.
+//! [`super::keeper`]; disk space stays bounded by that. They lie in [`super::candidates`],
+//! and from time to time the state of the run beside them: from there a run that was killed
+//! goes on.
 //!
 //! Where adapters are trained, a candidate is them and the head; a member is the full
 //! model with the adapters merged into it, so that averaging members averages the models,
 //! and the adapter lies beside it in a folder of its own.
 
-use super::keeper::Keeper;
+use super::candidates::{Candidates, read_raw};
+use super::ledger::Ledger;
 use super::scorer::Scorer;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::{is_evaluation, score};
-use crate::output::{ADAPTERS, CANDIDATES};
+use crate::output::{ADAPTERS, clear_members};
 use crate::recipe::Recipe;
 use crate::{Error, Observer, Phase};
-use bomf_checkpoint::Dtype;
-use bomf_study::{CurvePoint, Event, Finetune, Journal, MemberRecord, Scores};
+use bomf_checkpoint::{Dtype, is_model_folder};
+use bomf_study::{CurvePoint, Event, Finetune, FinetuneRecord, MemberRecord, Scores};
 use bomf_tune::TuneError;
 use bomf_tune::models::Model;
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{
-    Control, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
+    Control, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, TrainSnapshot,
+    train_from,
 };
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Instant;
 
-/// Candidates an epoch at first.
-const CANDIDATES_PER_EPOCH: u64 = 20;
 /// Early stopping never comes before this share of the planned steps: a lucky
 /// evaluation during the warm-up must not end the run.
 const MIN_SHARE: f64 = 0.5;
@@ -51,6 +55,11 @@ pub(super) struct Gather {
 }
 
 impl Gather {
+    /// Its number, from 1.
+    pub fn number(self) -> usize {
+        self.run.unwrap_or(1)
+    }
+
     /// Where a checkpoint goes within a folder of members.
     fn path(self, folder: &str, step: u64) -> String {
         match self.run {
@@ -70,18 +79,44 @@ pub(super) fn finetune(
     model: &mut Model,
     options: &TrainOptions,
     gather: Gather,
-    journal: &mut Journal,
+    journal: &mut Ledger,
     folders: Folders<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Finetune, Error> {
     let Folders { base, name, out } = folders;
+    if let Some(known) = journal.finetune(gather.number())? {
+        return recall(known, gather, journal, out);
+    }
+    let started = Instant::now();
+    if journal.is_resumed() {
+        clear_members(out, gather.run)?;
+    }
     if let Some(lora) = &recipe.finetune.lora {
         model.adapt(lora, &mut generator(recipe.seed, Purpose::Adapters))?;
     }
     // What lies before it stays as it is.
     let first = model.network.first_trainable(0)?;
     let examples = task.train.sequences.len();
+    let per_epoch = options.steps_per_epoch(examples);
     observer.begin(Phase::Finetune, options.num_steps(examples));
+    let resumed = match journal.is_resumed() {
+        true => Candidates::resume::<Progress>(out, recipe, per_epoch, gather),
+        false => None,
+    };
+    let (candidates, state, before) = match resumed {
+        Some((candidates, state, progress)) => {
+            observer.note(&format!("training goes on from step {}", state.steps()));
+            (candidates, Some(state), progress)
+        }
+        None => (
+            Candidates::new(out, recipe, per_epoch, gather)?,
+            None,
+            Progress::default(),
+        ),
+    };
+    for point in &before.curve {
+        journal.append(&event(gather.run, point, per_epoch))?;
+    }
     let mut run = Run {
         recipe,
         task,
@@ -90,15 +125,12 @@ pub(super) fn finetune(
         first,
         observer,
         run: gather.run,
-        candidates: Candidates::new(
-            out,
-            recipe,
-            options.steps_per_epoch(examples),
-            gather.best_only,
-        )?,
-        best: None,
-        curve: Vec::new(),
-        losses: Vec::new(),
+        candidates,
+        best: before.best,
+        curve: before.curve,
+        losses: before.losses,
+        started,
+        seconds: before.seconds,
         workspace: Workspace::default(),
     };
     let frozen = FrozenStates::none();
@@ -106,7 +138,7 @@ pub(super) fn finetune(
         split: &task.train,
         frozen: &frozen,
     };
-    let trained = train(model, &objective, options, &mut run)?;
+    let trained = train_from(model, &objective, options, state, &mut run)?;
     let Run {
         candidates,
         best,
@@ -146,20 +178,65 @@ pub(super) fn finetune(
     }
     model.drop_adapters()?;
     observer.end(Phase::Finetune);
-    Ok(Finetune {
+    let run = Finetune {
         best_step,
         steps: trained.steps,
-        steps_per_epoch: options.steps_per_epoch(examples),
+        steps_per_epoch: per_epoch,
         curve,
         members,
         further_runs: Vec::new(),
-    })
+    };
+    let record = FinetuneRecord {
+        number: gather.number(),
+        run,
+        seconds: before.seconds + started.elapsed().as_secs_f64(),
+    };
+    journal.add_finetune(&record)?;
+    candidates.finish()?;
+    Ok(record.run)
+}
+
+/// A run that is complete, whose members must still be there.
+fn recall(
+    known: FinetuneRecord,
+    gather: Gather,
+    journal: &mut Ledger,
+    out: &Path,
+) -> Result<Finetune, Error> {
+    let FinetuneRecord { run, .. } = known;
+    // Where it was killed just before it took them away itself.
+    Candidates::clear(out, gather)?;
+    if let Some(gone) = run
+        .members
+        .iter()
+        .find(|m| !is_model_folder(out.join(&m.path)))
+    {
+        return Err(Error::OtherStudy {
+            what: gone.path.clone(),
+            was: "a member".into(),
+            is: "missing".into(),
+        });
+    }
+    for point in &run.curve {
+        journal.append(&event(gather.run, point, run.steps_per_epoch))?;
+    }
+    Ok(run)
+}
+
+fn event(run: Option<usize>, point: &CurvePoint, steps_per_epoch: u64) -> Event {
+    Event::Finetune {
+        run,
+        step: point.step,
+        epoch: point.step as f64 / steps_per_epoch as f64,
+        train_loss: point.train_loss,
+        scores: point.select.clone(),
+    }
 }
 
 struct Run<'a> {
     recipe: &'a Recipe,
     task: &'a Task,
-    journal: &'a mut Journal,
+    journal: &'a mut Ledger,
     out: &'a Path,
     /// The first parameter that is trained.
     first: usize,
@@ -169,7 +246,19 @@ struct Run<'a> {
     best: Option<(u64, Scores)>,
     curve: Vec<CurvePoint>,
     losses: Vec<f64>,
+    started: Instant,
+    /// Wall-clock time of what came before the state that it went on from.
+    seconds: f64,
     workspace: Workspace,
+}
+
+/// What a run notes along with the state of its training.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Progress {
+    best: Option<(u64, Scores)>,
+    curve: Vec<CurvePoint>,
+    losses: Vec<f64>,
+    seconds: f64,
 }
 
 impl Run<'_> {
@@ -191,27 +280,24 @@ impl Run<'_> {
         let train_loss = self.losses.iter().sum::<f64>() / self.losses.len().max(1) as f64;
         self.losses.clear();
         let Some(scores) = scores else { return Ok(()) };
-        self.journal.append(&Event::Finetune {
-            run: self.run,
+        let here = CurvePoint {
             step: point.step,
-            epoch: point.step as f64 / point.steps_per_epoch as f64,
             train_loss,
-            scores: scores.clone(),
-        })?;
+            select: scores,
+        };
+        let event = event(self.run, &here, point.steps_per_epoch);
+        self.journal.append(&event)?;
+        let scores = &here.select;
         let better = match &self.best {
             None => true,
-            Some((_, best)) => self.scorer().better(&scores, best),
+            Some((_, best)) => self.scorer().better(scores, best),
         };
         if better {
             self.candidates
                 .keep_best(point.step, &model.params[self.first..])?;
             self.best = Some((point.step, scores.clone()));
         }
-        self.curve.push(CurvePoint {
-            step: point.step,
-            train_loss,
-            select: scores,
-        });
+        self.curve.push(here);
         Ok(())
     }
 }
@@ -220,13 +306,6 @@ impl TrainObserver for Run<'_> {
     type Error = Error;
 
     fn after_step(&mut self, point: TrainPoint, model: &Model) -> Result<Control, Error> {
-        if self.observer.interrupted() {
-            let on_disk = vec!["trials.jsonl".into()];
-            return Err(Error::Interrupted {
-                out: self.out.into(),
-                on_disk,
-            });
-        }
         self.losses.push(point.loss);
         let finetune = &self.recipe.finetune;
         let evaluations = finetune.evaluations_per_epoch;
@@ -250,140 +329,31 @@ impl TrainObserver for Run<'_> {
             false => Control::Continue,
         })
     }
-}
 
-/// Parameters kept along the run, as raw files in a folder that goes away with this.
-struct Candidates {
-    dir: tempfile::TempDir,
-    keeper: Keeper,
-    /// Whether nothing but the best step is kept.
-    best_only: bool,
-}
-
-impl Candidates {
-    fn new(
-        out: &Path,
-        recipe: &Recipe,
-        steps_per_epoch: u64,
-        best_only: bool,
-    ) -> Result<Self, Error> {
-        let failed = |source| Error::Output {
-            path: out.into(),
-            source,
-        };
-        let spacing = (steps_per_epoch / CANDIDATES_PER_EPOCH).max(1);
-        let wanted = if best_only { 1 } else { recipe.members.count };
-        Ok(Candidates {
-            dir: tempfile::Builder::new()
-                .prefix(CANDIDATES)
-                .tempdir_in(out)
-                .map_err(failed)?,
-            keeper: Keeper::new(wanted, recipe.members.window, spacing),
-            best_only,
-        })
-    }
-
-    fn path(&self, step: u64) -> PathBuf {
-        self.dir.path().join(format!("step-{step}"))
-    }
-
-    fn write(&self, step: u64, params: &[f32]) -> Result<(), Error> {
-        let path = self.path(step);
-        std::fs::write(&path, bytemuck::cast_slice(params))
-            .map_err(|source| Error::Output { path, source })
-    }
-
-    fn remove(&self, steps: &[u64]) -> Result<(), Error> {
-        steps.iter().try_for_each(|&step| {
-            let path = self.path(step);
-            std::fs::remove_file(&path).map_err(|source| Error::Output { path, source })
-        })
-    }
-
-    /// Keeps the parameters of step `step` if it is one of every so many, and lets
-    /// go of what is no longer needed.
-    fn offer(&mut self, step: u64, params: &[f32]) -> Result<(), Error> {
-        if self.best_only || !self.keeper.wants(step) {
-            return Ok(());
+    fn may_save(&mut self, snapshot: &TrainSnapshot<'_>) -> Result<(), Error> {
+        let stops = self.observer.interrupted();
+        if self.candidates.is_due(stops) {
+            let progress = Progress {
+                best: self.best.clone(),
+                curve: self.curve.clone(),
+                losses: self.losses.clone(),
+                seconds: self.seconds + self.started.elapsed().as_secs_f64(),
+            };
+            self.candidates.save(snapshot, snapshot.steps(), progress)?;
         }
-        if self.keeper.best() != Some(step) {
-            self.write(step, params)?;
+        match stops {
+            true => Err(Error::Interrupted {
+                out: self.out.into(),
+                on_disk: vec!["trials.jsonl".into()],
+            }),
+            false => Ok(()),
         }
-        let gone = self.keeper.keep(step);
-        self.remove(&gone)
     }
-
-    /// Keeps the best step so far whatever the spacing.
-    fn keep_best(&mut self, step: u64, params: &[f32]) -> Result<(), Error> {
-        self.write(step, params)?;
-        let gone = self.keeper.keep_best(step);
-        self.remove(&gone)
-    }
-
-    /// The members: the best step, and others of the window as evenly spaced as the
-    /// candidates allow, by rising step.
-    fn choose(&self, last_step: u64) -> Vec<(u64, PathBuf)> {
-        let steps = self.keeper.choose(last_step).into_iter();
-        steps.map(|step| (step, self.path(step))).collect()
-    }
-}
-
-fn read_raw(path: &Path, params: &mut [f32]) -> Result<(), Error> {
-    use std::io::Read;
-    let mut file = std::fs::File::open(path).map_err(|source| Error::Output {
-        path: path.into(),
-        source,
-    })?;
-    file.read_exact(bytemuck::cast_slice_mut(params))
-        .map_err(|source| Error::Output {
-            path: path.into(),
-            source,
-        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A run of 200 steps, of which a few were the best so far; `most` files lie there at a time.
-    fn candidates(out: &Path, best_only: bool) -> (Candidates, usize) {
-        let mut recipe = Recipe::default();
-        recipe.members.count = 4;
-        let mut candidates = Candidates::new(out, &recipe, 100, best_only).unwrap();
-        let mut most = 0;
-        for step in 1..=200 {
-            if [30, 90, 110].contains(&step) {
-                candidates.keep_best(step, &[step as f32]).unwrap();
-            }
-            candidates.offer(step, &[step as f32]).unwrap();
-            let files = std::fs::read_dir(candidates.dir.path()).unwrap().count();
-            assert_eq!(files, candidates.keeper.held().len());
-            most = most.max(files);
-        }
-        (candidates, most)
-    }
-
-    #[test]
-    fn a_candidates_file_holds_the_parameters_of_its_step() {
-        let dir = tempfile::tempdir().unwrap();
-        let (candidates, _) = candidates(dir.path(), false);
-        let chosen = candidates.choose(200);
-        assert_eq!(chosen.len(), 4);
-        let mut value = [0.0];
-        for (step, file) in &chosen {
-            read_raw(file, &mut value).unwrap();
-            assert_eq!(value[0], *step as f32);
-        }
-    }
-
-    #[test]
-    fn of_a_run_for_its_best_step_nothing_else_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let (candidates, most) = candidates(dir.path(), true);
-        assert_eq!(most, 1);
-        let steps: Vec<u64> = candidates.choose(200).iter().map(|c| c.0).collect();
-        assert_eq!(steps, [110]);
-    }
 
     #[test]
     fn checkpoints_of_further_runs_lie_in_folders_of_their_own() {

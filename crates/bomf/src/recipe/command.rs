@@ -1,7 +1,7 @@
 //! A command line with placeholders, split into words without a shell.
 
 use super::RecipeError;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 /// Stands for the folder of the model that is to be evaluated.
@@ -9,6 +9,70 @@ const MODEL: &str = "{model}";
 
 /// Stands for the path that the program writes its metrics to.
 const OUTPUT: &str = "{output}";
+
+/// A command line with placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template {
+    text: String,
+    words: Vec<String>,
+}
+
+impl Template {
+    /// Splits a text into words.
+    pub fn new(text: &str, field: &str) -> Result<Self, RecipeError> {
+        let words = shlex::split(text)
+            .ok_or_else(|| wrong(text, field, "a command line whose quotes are closed"))?;
+        if words.first().is_none_or(String::is_empty) {
+            return Err(wrong(text, field, "a program with its arguments"));
+        }
+        Ok(Template {
+            text: text.into(),
+            words,
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn contains(&self, placeholder: &str) -> bool {
+        self.words.iter().any(|word| word.contains(placeholder))
+    }
+
+    /// The words with the values in the places of their names.
+    pub fn fill(&self, values: &[(&str, OsString)]) -> Vec<OsString> {
+        let next = |word: &str| {
+            let found = values.iter().enumerate();
+            let found = found.filter_map(|(i, (name, _))| Some((word.find(name)?, i)));
+            found.min()
+        };
+        let fill = |word: &String| {
+            let mut filled = OsString::new();
+            let mut rest = word.as_str();
+            // What is filled in is not looked at again: a path may hold braces.
+            while let Some((at, i)) = next(rest) {
+                let (name, value) = &values[i];
+                filled.push(&rest[..at]);
+                filled.push(value);
+                rest = &rest[at + name.len()..];
+            }
+            filled.push(rest);
+            filled
+        };
+        self.words.iter().map(fill).collect()
+    }
+}
+
+fn wrong(text: &str, field: &str, expected: &str) -> RecipeError {
+    RecipeError::BadValue {
+        file: String::new(),
+        line: 0,
+        field: field.into(),
+        value: format!("`{text}`"),
+        expected: expected.into(),
+        nearest: None,
+    }
+}
 
 /// A command line that evaluates a model: words split as a POSIX shell splits them
 /// (quotes and backslashes; nothing is expanded and no shell runs), with `{model}` for
@@ -24,10 +88,7 @@ const OUTPUT: &str = "{output}";
 /// # Ok::<(), bomf::RecipeError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandLine {
-    text: String,
-    words: Vec<String>,
-}
+pub struct CommandLine(Template);
 
 impl CommandLine {
     /// A command line from text; `field` is what messages call it.
@@ -36,64 +97,30 @@ impl CommandLine {
     /// [`RecipeError::BadValue`] where quotes are left open, there is no word, or no
     /// `{model}`.
     pub fn new(text: &str, field: &str) -> Result<Self, RecipeError> {
-        let wrong = |expected: &str| RecipeError::BadValue {
-            file: String::new(),
-            line: 0,
-            field: field.into(),
-            value: format!("`{text}`"),
-            expected: expected.into(),
-            nearest: None,
-        };
-        let words =
-            shlex::split(text).ok_or_else(|| wrong("a command line whose quotes are closed"))?;
-        if words.first().is_none_or(String::is_empty) {
-            return Err(wrong("a program with its arguments"));
+        let template = Template::new(text, field)?;
+        if !template.contains(MODEL) {
+            let expected = "a command line with {model} for the model's folder";
+            return Err(wrong(text, field, expected));
         }
-        if !words.iter().any(|word| word.contains(MODEL)) {
-            return Err(wrong("a command line with {model} for the model's folder"));
-        }
-        Ok(CommandLine {
-            text: text.into(),
-            words,
-        })
+        Ok(CommandLine(template))
     }
 
     /// As it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.0.as_str()
     }
 
     /// Whether it names `{output}`, so that the metrics are read from there rather than
     /// from what the program prints.
     pub fn writes_output(&self) -> bool {
-        self.words.iter().any(|word| word.contains(OUTPUT))
+        self.0.contains(OUTPUT)
     }
 
     /// The program and its arguments, with the paths in their places.
     pub(crate) fn words(&self, model: &Path, output: &Path) -> Vec<OsString> {
-        let fill = |word: &String| {
-            let mut filled = OsString::new();
-            let mut rest = word.as_str();
-            // What is filled in is not looked at again: a path may hold braces.
-            while let Some((at, name)) = next(rest) {
-                filled.push(&rest[..at]);
-                let path: &OsStr = if name == MODEL { model } else { output }.as_ref();
-                filled.push(path);
-                rest = &rest[at + name.len()..];
-            }
-            filled.push(rest);
-            filled
-        };
-        self.words.iter().map(fill).collect()
+        self.0
+            .fill(&[(MODEL, model.into()), (OUTPUT, output.into())])
     }
-}
-
-/// The first placeholder of a word, and where it stands.
-fn next(word: &str) -> Option<(usize, &'static str)> {
-    [MODEL, OUTPUT]
-        .into_iter()
-        .filter_map(|name| Some((word.find(name)?, name)))
-        .min()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub(crate) mod read;
 mod task;
 #[cfg(test)]
 mod tests;
+mod trainer;
 mod write;
 
 pub use bomf_tune::generate::{EarlyStopping, GenerationOptions, Sampling};
@@ -43,6 +44,8 @@ pub use evaluator::{ExternalEvaluator, ExternalObjective};
 pub use hyperparameter::{Dimension, HyperValue, Hyperparameter};
 pub use objectives::Objectives;
 pub use task::{Columns, Generation, Metric, Optimised, QuestionAnswering, Task, TaskKind};
+pub(crate) use trainer::GIVEN;
+pub use trainer::{ExternalTrainer, TrainerCommand};
 pub(crate) use write::HEADER;
 
 use indexmap::IndexMap;
@@ -67,9 +70,12 @@ pub struct Recipe {
     pub members: Members,
     /// The search for the weights that fuse them.
     pub stage2: Stage2,
-    /// A program that evaluates models in the engine's place, for `bomf fuse` alone;
-    /// `None` (the default) is the engine.
+    /// A program that evaluates models in the engine's place, for `bomf fuse`, and for
+    /// `bomf run` where one trains, too; `None` (the default) is the engine.
     pub evaluator: Option<ExternalEvaluator>,
+    /// A program that trains models in the engine's place, for `bomf run`, `tune` and
+    /// `finetune`; it needs an evaluator. `None` (the default) is the engine.
+    pub trainer: Option<ExternalTrainer>,
 }
 
 /// Stage 1: Bayesian optimisation of hyperparameters on the lightweight model.

@@ -8,7 +8,7 @@ use super::{
     Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation,
     HyperValue, Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised,
     QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2, Surrogate, Targets,
-    Task, TaskKind, evaluator, node,
+    Task, TaskKind, evaluator, node, trainer,
 };
 use indexmap::IndexMap;
 
@@ -35,6 +35,7 @@ pub(super) fn recipe(text: &str, file: &str) -> Result<Recipe, RecipeError> {
     recipe.stage1 = stage1(stage1_section, &recipe.finetune)?;
     recipe.members = members(top.section("members")?)?;
     recipe.evaluator = evaluator::read(top.section("evaluator")?)?;
+    recipe.trainer = trainer::read(top.section("trainer")?, recipe.evaluator.is_some())?;
     recipe.stage2 = stage2(top.section("stage2")?, recipe.evaluator.is_some())?;
     top.finish()?;
     for (name, fixed) in [

@@ -501,6 +501,13 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
             ])
         });
         (recipe.stage2.baselines, recipe.stage2.ema_decay) = rest.5;
+        recipe.trainer = rest.6.as_ref().and_then(|(text, _, (timeout, _), _)| {
+            let command = TrainerCommand::new(&format!("t {{learning_rate}} {text}"), "x").ok()?;
+            Some(ExternalTrainer {
+                timeout: *timeout,
+                ..ExternalTrainer::new(command)
+            })
+        });
         recipe.evaluator = rest.6.and_then(|(text, name, (timeout, retries), own)| {
             let command = CommandLine::new(&format!("p {{model}} {text}"), "x").ok()?;
             let direction = bomf_study::Direction::Minimize;
@@ -556,6 +563,49 @@ fn an_evaluator_is_read_and_what_is_wrong_with_it_is_named() {
         let error = Recipe::from_yaml(&format!("evaluator: {text}"), "x").unwrap_err();
         assert!(error.to_string().contains(expected), "{text}: {error}");
     }
+}
+
+#[test]
+fn a_trainer_is_read_with_an_evaluator_and_what_is_wrong_with_it_is_named() {
+    let evaluator = "evaluator: {command: 'e {model}', objectives: {a: min}}";
+    let read = |text: &str| Recipe::from_yaml(&format!("{evaluator}\ntrainer: {text}"), "x");
+    let trainer = read("{command: python3 train.py, timeout: 60}")
+        .unwrap()
+        .trainer
+        .unwrap();
+    assert_eq!(
+        (trainer.command.as_str(), trainer.timeout),
+        ("python3 train.py", 60.0)
+    );
+    assert_eq!(read("{}").unwrap().trainer, None);
+    for (text, expected) in [
+        ("{command: ''}", "a text that is not empty"),
+        ("{command: \"p 'x\"}", "quotes are closed"),
+        ("{command: p, timeout: 0}", "above 0"),
+        ("{timeout: 5}", "trainer.command"),
+        ("{command: p, retries: 5}", "unknown field `retries`"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.to_string().contains(expected), "{text}: {error}");
+    }
+    let error = Recipe::from_yaml("trainer: {command: p}", "x").unwrap_err();
+    assert!(error.to_string().contains("evaluator.command"), "{error}");
+}
+
+#[test]
+fn a_trainers_placeholders_are_filled_where_they_stand() {
+    let command = TrainerCommand::new("t --lr={learning_rate} {output}/{seed} {x} '{a b}'", "x");
+    let words = command.unwrap().words(|name| format!("<{name}>").into());
+    assert_eq!(
+        words,
+        [
+            "t",
+            "--lr=<learning_rate>",
+            "<output>/<seed>",
+            "{x}",
+            "{a b}"
+        ]
+    );
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use super::evaluator::direction_name;
 use super::task::EARLY_STOPPING;
 use super::{
-    Baseline, Dimension, ExternalEvaluator, Finetune, FrozenLayers, Generation, HyperValue,
-    LoraOptions, Members, Metric, Optimised, QuestionAnswering, Recipe, Stage1, Stage2, Targets,
-    Task, TaskKind,
+    Baseline, Dimension, ExternalEvaluator, ExternalTrainer, Finetune, FrozenLayers, Generation,
+    HyperValue, LoraOptions, Members, Metric, Optimised, QuestionAnswering, Recipe, Stage1, Stage2,
+    Targets, Task, TaskKind,
 };
 use indexmap::IndexMap;
 use std::fmt::Display;
@@ -28,6 +28,9 @@ pub(super) fn recipe(recipe: &Recipe) -> String {
     stage2(&mut out, &recipe.stage2);
     if let Some(own) = &recipe.evaluator {
         evaluator(&mut out, own);
+    }
+    if let Some(own) = &recipe.trainer {
+        trainer(&mut out, own);
     }
     out.text
 }
@@ -444,6 +447,24 @@ fn stage2(out: &mut Writer, stage2: &Stage2) {
 }
 
 /// Written only where there is one.
+fn trainer(out: &mut Writer, trainer: &ExternalTrainer) {
+    out.open(
+        "trainer",
+        "a program that trains models, for bomf run, tune and finetune",
+    );
+    out.field(
+        "command",
+        quoted(trainer.command.as_str()),
+        "may name {config}, {output}, {metrics}, {model}, {data}, {seed}, {learning_rate} ...",
+    );
+    out.field(
+        "timeout",
+        number(trainer.timeout),
+        "seconds that a run of it may take",
+    );
+    out.close();
+}
+
 fn evaluator(out: &mut Writer, evaluator: &ExternalEvaluator) {
     out.open(
         "evaluator",

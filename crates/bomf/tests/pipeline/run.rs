@@ -46,6 +46,7 @@ fn every_promised_file_is_written_and_nothing_else_is_left() {
             "pareto.json",
             "recipe.yaml",
             "results.json",
+            "study.db",
             "trials.jsonl"
         ]
     );

@@ -18,7 +18,7 @@ fn tune_then_finetune_then_fuse() {
     assert_eq!(stage1.trials.len(), 2);
     assert_eq!(
         names(&out("tuned")),
-        ["recipe.yaml", "trials.jsonl", "tuned.yaml"]
+        ["recipe.yaml", "study.db", "trials.jsonl", "tuned.yaml"]
     );
     let tuned = Recipe::load(&out("tuned").join("tuned.yaml")).unwrap();
     assert_eq!(tuned.stage1.trials, 0);
@@ -33,7 +33,10 @@ fn tune_then_finetune_then_fuse() {
 
     let run = request(data, &out("tuned-run"), tuned.clone());
     let finetune = bomf::finetune(&run, &mut Silent).unwrap();
-    assert_eq!(names(&run.out), ["members", "recipe.yaml", "trials.jsonl"]);
+    assert_eq!(
+        names(&run.out),
+        ["members", "recipe.yaml", "study.db", "trials.jsonl"]
+    );
     let whole = &finished().results.finetune;
     assert_eq!(
         finetune.curve, whole.curve,
@@ -56,6 +59,7 @@ fn tune_then_finetune_then_fuse() {
             "pareto.json",
             "recipe.yaml",
             "results.json",
+            "study.db",
             "trials.jsonl"
         ]
     );

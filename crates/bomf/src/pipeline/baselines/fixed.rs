@@ -94,12 +94,13 @@ pub(super) fn evaluated(
     let outputs = outputs_of(engine.network, &params, &task.select, &Workspace::default())?;
     let scores = task.scorer.scores(&outputs, &task.select.labels)?;
     // It has no weights.
-    evaluator.record(&mut log, &[], scores.as_ref(), started)?;
+    let seconds = started.elapsed().as_secs_f64();
+    evaluator.record(&mut log, &[], scores.as_ref(), seconds)?;
     Ok(scores.map(|select| Fixed {
         name: log.name,
         params,
         select,
         evaluations: log.evaluations,
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
     }))
 }

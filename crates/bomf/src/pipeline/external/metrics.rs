@@ -110,6 +110,14 @@ fn newest(folder: &Path) -> Option<PathBuf> {
     best.map(|(_, path)| path)
 }
 
+/// A JSON object in which Python's NaN and Infinity stand for null; the parser's words
+/// otherwise.
+pub(in crate::pipeline) fn object(text: &str) -> Result<Map<String, Value>, String> {
+    let parsed = |text: &str| serde_json::from_str(text);
+    let lenient = parsed(text).or_else(|_| parsed(&without_nan(text)));
+    lenient.map_err(|error: serde_json::Error| error.to_string())
+}
+
 fn document(text: &str) -> Result<Map<String, Value>, Fault> {
     let parsed = |text: &str| serde_json::from_str::<Map<String, Value>>(text);
     let lenient = |text: &str| parsed(text).or_else(|_| parsed(&without_nan(text)));

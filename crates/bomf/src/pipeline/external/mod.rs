@@ -8,8 +8,8 @@
 //! no ensemble, and without a command for it the report split is never seen.
 
 pub(super) mod candidate;
-mod metrics;
-mod process;
+pub(super) mod metrics;
+pub(super) mod process;
 pub(super) mod program;
 
 use super::baselines;
@@ -17,7 +17,10 @@ use super::compare::points;
 use super::evaluator::Evaluator;
 use super::fuse::{Folder, at_least_two, folders, label};
 use super::goals::Goals;
+use super::identity::Identity;
+use super::ledger::{Ledger, Start};
 use super::settle::{Settled, settle};
+use super::source::{Measured, Source};
 use super::stage2::Found;
 use super::{peak_rss_mb, threads};
 use crate::output::check_inputs;
@@ -25,8 +28,8 @@ use crate::recipe::{ExternalEvaluator, Recipe};
 use crate::{Error, FuseRequest, Observer, Phase, claim_output};
 use bomf_checkpoint::write_json_atomic;
 use bomf_study::{
-    Finetune, Journal, MemberRecord, Method, MethodName, Objective, Results, Scores, Seconds,
-    Splits, Stage1,
+    EvaluatedSplit, EvaluationRecord, Finetune, MemberRecord, Method, MethodName, Objective,
+    Results, Scores, Seconds, Splits, Stage1, State,
 };
 use candidate::{Checkpoints, Durability};
 use indexmap::IndexMap;
@@ -108,6 +111,12 @@ pub enum EvaluatorFault {
         /// What it may mean.
         candidates: Vec<String>,
     },
+    /// A line of what a trainer reports does not say of which step it is.
+    #[error("a line of its reports has no `step`")]
+    NoStep,
+    /// A trainer reported no evaluation.
+    #[error("it reported no evaluation on the select split")]
+    NoMetrics,
     /// A metric of this model is null or no finite number.
     #[error("its metric `{metric}` is no finite number")]
     NotFinite {
@@ -145,11 +154,20 @@ impl EvaluatorFault {
             Fault::NothingWritten => {
                 "leave {output} out of the command line if the metrics are printed"
             }
+            Fault::NoStep | Fault::NoMetrics => {
+                "write lines like {\"step\": 100, \"eval_accuracy\": 0.88} to $BOMF_METRICS, or \
+                 print them after `bomf: `"
+            }
             Fault::Missing { .. } => "name objectives as the program does",
             Fault::Ambiguous { .. } => "name one of them in full",
             _ => return None,
         };
         Some(hint.into())
+    }
+
+    /// Whether there is nothing to be hoped for from another model.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Fault::NotStarted { .. } | Fault::Interrupted)
     }
 
     /// Whether another try may go otherwise.
@@ -169,7 +187,7 @@ impl EvaluatorFault {
 pub(super) struct Prepared {
     pub checkpoints: Checkpoints,
     pub goals: Goals,
-    pub journal: Journal,
+    pub journal: Ledger,
     pub records: Vec<MemberRecord>,
     /// Absolute.
     pub out: PathBuf,
@@ -180,10 +198,22 @@ pub(super) fn on_disk() -> Vec<String> {
     vec!["trials.jsonl".into(), LOG.into()]
 }
 
-/// Opens the members and takes the output folder.
-pub(super) fn prepare(
+/// Opens the members and takes the output folder for what cannot go on.
+pub(super) fn prepare_for_once(
     request: &FuseRequest,
     evaluator: &ExternalEvaluator,
+) -> Result<Prepared, Error> {
+    prepare(request, evaluator, |_| {
+        claim_output(&request.out, request.overwrite, &request.recipe)?;
+        Ledger::of_journal(&request.out)
+    })
+}
+
+/// Opens the members; `begin` takes the output folder, given their folders.
+fn prepare(
+    request: &FuseRequest,
+    evaluator: &ExternalEvaluator,
+    begin: impl FnOnce(&[PathBuf]) -> Result<Ledger, Error>,
 ) -> Result<Prepared, Error> {
     let recipe = &request.recipe;
     // One made in code may hold what none read from a file can.
@@ -202,7 +232,7 @@ pub(super) fn prepare(
         let members = folders.iter().map(|(_, path)| path.as_path());
         check_inputs(&request.out, members)?;
     }
-    claim_output(&request.out, request.overwrite, recipe)?;
+    let journal = begin(checkpoints.folders())?;
     let out = std::path::absolute(&request.out).map_err(|source| Error::Output {
         path: request.out.clone(),
         source,
@@ -219,13 +249,13 @@ pub(super) fn prepare(
     Ok(Prepared {
         checkpoints,
         goals: goals(evaluator),
-        journal: Journal::create(&out.join("trials.jsonl"))?,
+        journal,
         records: records.collect(),
         out,
     })
 }
 
-fn goals(evaluator: &ExternalEvaluator) -> Goals {
+pub(super) fn goals(evaluator: &ExternalEvaluator) -> Goals {
     let all = || evaluator.objectives.values();
     let objectives = evaluator.objectives.iter().map(|(name, own)| Objective {
         name: name.clone(),
@@ -244,35 +274,129 @@ fn goals(evaluator: &ExternalEvaluator) -> Goals {
 pub(super) fn fuse(
     request: &FuseRequest,
     evaluator: &ExternalEvaluator,
+    start: Start,
     observer: &mut dyn Observer,
 ) -> Result<Results, Error> {
     let started = Instant::now();
     let recipe = &request.recipe;
-    let prepared = prepare(request, evaluator)?;
+    let prepared = prepare(request, evaluator, |folders| {
+        let identity = Identity {
+            command: "fuse",
+            recipe,
+            settled: recipe,
+            model: None,
+            data: None,
+            members: &request.members,
+            folders,
+        };
+        let facts = identity.facts()?;
+        Ledger::begin(&request.out, start, request.overwrite, recipe, &facts)
+    })?;
     let Prepared {
         checkpoints,
         goals,
         mut journal,
-        mut records,
+        records,
         out,
-        ..
     } = prepared;
-    let mut on_disk = on_disk();
-    let mut program = Program::new(&evaluator.command, evaluator, &checkpoints, &goals, &out);
+    let steps = records.iter().map(|r| r.step).max().unwrap_or(0);
+    let before = Before {
+        model: label(&checkpoints.folders()[0]),
+        stage1: Stage1 {
+            layers: 0,
+            frozen_layers: 0,
+            lora_r: None,
+            trials: Vec::new(),
+            best: IndexMap::new(),
+        },
+        finetune: Finetune {
+            best_step: 0,
+            steps,
+            steps_per_epoch: 0,
+            curve: Vec::new(),
+            members: records,
+            further_runs: Vec::new(),
+        },
+        notes: Vec::new(),
+        started,
+        seconds: Seconds {
+            stage1: 0.0,
+            finetune: 0.0,
+            stage2: 0.0,
+            total: 0.0,
+        },
+        on_disk: on_disk(),
+    };
+    let opened = Opened {
+        checkpoints: &checkpoints,
+        goals: &goals,
+        out: &out,
+        named: &request.out,
+    };
+    finish(recipe, evaluator, opened, &mut journal, before, observer)
+}
+
+/// What the earlier parts of a run hand over.
+pub(super) struct Before {
+    pub model: String,
+    pub stage1: Stage1,
+    /// With the members, whose scores are still to be filled in.
+    pub finetune: Finetune,
+    pub notes: Vec<String>,
+    pub started: Instant,
+    pub seconds: Seconds,
+    /// What is usable in the output folder.
+    pub on_disk: Vec<String>,
+}
+
+/// What stage 2 works on.
+pub(super) struct Opened<'a> {
+    pub checkpoints: &'a Checkpoints,
+    pub goals: &'a Goals,
+    /// The output folder, absolute.
+    pub out: &'a Path,
+    /// As the request names it.
+    pub named: &'a Path,
+}
+
+/// Stage 2 and everything after it.
+pub(super) fn finish(
+    recipe: &Recipe,
+    evaluator: &ExternalEvaluator,
+    opened: Opened<'_>,
+    journal: &mut Ledger,
+    before: Before,
+    observer: &mut dyn Observer,
+) -> Result<Results, Error> {
+    let Opened {
+        checkpoints,
+        goals,
+        out,
+        named,
+    } = opened;
+    let Before {
+        mut finetune,
+        mut notes,
+        mut seconds,
+        mut on_disk,
+        ..
+    } = before;
+    let (stage2_started, known) = (Instant::now(), journal.seconds());
+    let mut program = Program::new(&evaluator.command, evaluator, checkpoints, goals, out);
     let mut evaluations = Evaluator::new(
         recipe,
         &mut program,
-        &goals,
-        &mut journal,
+        goals,
+        journal,
         observer,
-        &request.out,
+        named,
         &on_disk,
     );
-    let mut settled = settle(recipe, &mut evaluations, &mut records)?;
+    let mut settled = settle(recipe, &mut evaluations, &mut finetune.members)?;
     let baselines = baselines::run(recipe, &mut evaluations, None, &settled)?;
     settled.methods.extend(baselines.found);
     let stopped = |on_disk: &[String]| Error::Interrupted {
-        out: request.out.clone(),
+        out: named.into(),
         on_disk: on_disk.into(),
     };
     let written = checkpoints.write(
@@ -285,17 +409,18 @@ pub(super) fn fuse(
         Err(_) if observer.interrupted() => return Err(stopped(&on_disk)),
         written => written?,
     }
-    settled.write_front(&goals, &records, &out)?;
-    let stage2 = started.elapsed().as_secs_f64();
+    settled.write_front(goals, &finetune.members, out)?;
+    seconds.stage2 = stage2_started.elapsed().as_secs_f64() + journal.seconds() - known;
     on_disk.extend(["pareto.json".into(), "fused/".into()]);
 
-    let mut notes = std::mem::take(&mut settled.notes);
+    let own_notes = notes.len();
+    notes.extend(std::mem::take(&mut settled.notes));
     notes.extend(baselines.notes);
     // The report split is touched here, and nowhere else.
     let reports = match &evaluator.report_command {
         Some(command) => {
-            let mut program = Program::new(command, evaluator, &checkpoints, &goals, &out);
-            let reports = reports(&mut program, &settled.methods, observer);
+            let mut program = Program::new(command, evaluator, checkpoints, goals, out);
+            let reports = reports(&mut program, &settled.methods, journal, observer);
             match reports {
                 Err(_) if observer.interrupted() => return Err(stopped(&on_disk)),
                 reports => reports?,
@@ -311,14 +436,17 @@ pub(super) fn fuse(
             Vec::new()
         }
     };
-    notes.iter().for_each(|note| observer.note(note));
-    let methods = methods(&settled, &goals, &reports)?;
+    notes[own_notes..]
+        .iter()
+        .for_each(|note| observer.note(note));
+    let methods = methods(&settled, goals, &reports)?;
     let (parameters, _) = checkpoints.size()?;
+    seconds.total = before.started.elapsed().as_secs_f64() + journal.seconds();
     let results = Results {
         version: env!("CARGO_PKG_VERSION").into(),
-        task: task_name(recipe, &request.out),
+        task: task_name(recipe, named),
         task_kind: KIND.into(),
-        model: label(&checkpoints.folders()[0]),
+        model: before.model,
         parameters: usize::try_from(parameters).unwrap_or(usize::MAX),
         seed: recipe.seed,
         threads: threads(),
@@ -330,31 +458,13 @@ pub(super) fn fuse(
         objectives: goals.objectives.clone(),
         chosen_metric: goals.objectives[goals.chosen].name.clone(),
         ref_point: settled.own_ref_point.clone(),
-        stage1: Stage1 {
-            layers: 0,
-            frozen_layers: 0,
-            lora_r: None,
-            trials: Vec::new(),
-            best: IndexMap::new(),
-        },
-        finetune: Finetune {
-            best_step: 0,
-            steps: records.iter().map(|r| r.step).max().unwrap_or(0),
-            steps_per_epoch: 0,
-            curve: Vec::new(),
-            members: records,
-            further_runs: Vec::new(),
-        },
+        stage1: before.stage1,
+        finetune,
         stage2: settled.record,
         methods,
         front: settled.front,
         notes,
-        seconds: Seconds {
-            stage1: 0.0,
-            finetune: 0.0,
-            stage2,
-            total: started.elapsed().as_secs_f64(),
-        },
+        seconds,
         peak_rss_mb: peak_rss_mb(),
     };
     write_json_atomic(out.join("results.json"), &results)?;
@@ -372,12 +482,13 @@ pub(super) fn task_name(recipe: &Recipe, out: &Path) -> String {
 }
 
 /// What a mixture gives on the report split; `None` for one whose evaluation failed.
-type Report = (Vec<f64>, Option<super::source::Measured>);
+type Report = (Vec<f64>, Option<Measured>);
 
 /// Every method's mixture on the report split, each once.
 fn reports(
     program: &mut Program<'_>,
     found: &[Found],
+    ledger: &mut Ledger,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Report>, Error> {
     let mut wanted: Vec<&[f64]> = Vec::new();
@@ -389,15 +500,54 @@ fn reports(
     observer.begin(Phase::Report, wanted.len() as u64);
     let mut reports = Vec::with_capacity(wanted.len());
     for weights in wanted {
-        let measured = {
-            let observer = &*observer;
-            super::source::Source::measure(program, weights, &|| observer.interrupted())?
+        let measured = match ledger.evaluation(EvaluatedSplit::Report, weights)? {
+            Some(known) => {
+                let has_worked = known.state == State::Complete;
+                program.recalled(has_worked);
+                has_worked.then(|| Measured {
+                    scores: known.scores,
+                    std_errors: known.std_errors,
+                    ..Measured::default()
+                })
+            }
+            None => report(program, weights, ledger, observer)?,
         };
         reports.push((weights.to_vec(), measured));
         observer.advance(Phase::Report, reports.len() as u64, "");
     }
     observer.end(Phase::Report);
     Ok(reports)
+}
+
+/// A mixture on the report split.
+fn report(
+    program: &mut Program<'_>,
+    weights: &[f64],
+    ledger: &mut Ledger,
+    observer: &mut dyn Observer,
+) -> Result<Option<Measured>, Error> {
+    let started = Instant::now();
+    let measured = program.measure(weights, &|| observer.interrupted())?;
+    ledger.add_evaluation(|| EvaluationRecord {
+        split: EvaluatedSplit::Report,
+        method: MethodName::Bomf.as_str().into(),
+        weights: weights.to_vec(),
+        state: match measured {
+            Some(_) => State::Complete,
+            None => State::Failed,
+        },
+        scores: measured
+            .as_ref()
+            .map(|m| m.scores.clone())
+            .unwrap_or_default(),
+        std_errors: measured
+            .as_ref()
+            .map(|m| m.std_errors.clone())
+            .unwrap_or_default(),
+        outputs: Vec::new(),
+        seconds: started.elapsed().as_secs_f64(),
+    })?;
+    Ok(measured)
 }
 
 fn methods(settled: &Settled, goals: &Goals, reports: &[Report]) -> Result<Vec<Method>, Error> {

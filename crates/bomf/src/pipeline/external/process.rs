@@ -16,12 +16,15 @@ const LAST_LOOK: Duration = Duration::from_millis(50);
 /// How long a program that was asked to end may take before it is ended.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs a program to its end. `words` is the program with its arguments.
-pub(super) fn run(
+/// Runs a program to its end. `words` is the program with its arguments, `environment`
+/// is added to its own; `started` is told its process number, which is that of its group.
+pub(in crate::pipeline) fn run(
     words: &[OsString],
+    environment: &[(String, OsString)],
     stdout: File,
     stderr: File,
     limit: Duration,
+    started: &dyn Fn(u32),
     interrupted: &dyn Fn() -> bool,
 ) -> Result<(), Fault> {
     let Some((program, arguments)) = words.split_first() else {
@@ -30,17 +33,19 @@ pub(super) fn run(
     let mut command = Command::new(program);
     command
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(stdout)
         .stderr(stderr);
     // A group of its own, so that what it starts can be ended with it.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let started = Instant::now();
+    let began = Instant::now();
     let child = command.spawn().map_err(|source| Fault::NotStarted {
         program: program.to_string_lossy().into_owned(),
         source,
     })?;
+    started(child.id());
     let mut running = Running(child);
     let mut look = FIRST_LOOK;
     loop {
@@ -53,13 +58,31 @@ pub(super) fn run(
         if interrupted() {
             return Err(Fault::Interrupted);
         }
-        if started.elapsed() >= limit {
+        if began.elapsed() >= limit {
             return Err(Fault::TimedOut {
                 seconds: limit.as_secs_f64(),
             });
         }
-        std::thread::sleep(look.min(limit.saturating_sub(started.elapsed())));
+        std::thread::sleep(look.min(limit.saturating_sub(began.elapsed())));
         look = (2 * look).min(LAST_LOOK);
+    }
+}
+
+/// Ends the group of a program that an earlier bomf started, until `is_gone` says so or
+/// there is nothing more to be done.
+#[cfg(unix)]
+pub(in crate::pipeline) fn end_group(group: i32, is_gone: &dyn Fn() -> bool) {
+    use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+    for signal in [SIGTERM, SIGKILL] {
+        // Whoever is gone already needs no signal.
+        let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), signal);
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE {
+            if is_gone() {
+                return;
+            }
+            std::thread::sleep(LAST_LOOK);
+        }
     }
 }
 

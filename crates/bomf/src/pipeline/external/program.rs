@@ -125,7 +125,15 @@ impl<'a> Program<'a> {
         ))?;
         let stdout = File::create(&printed).map_err(|source| self.failed(source))?;
         let stderr = self.open_log()?;
-        if let Err(fault) = process::run(&words, stdout, stderr, self.timeout, interrupted) {
+        if let Err(fault) = process::run(
+            &words,
+            &[],
+            stdout,
+            stderr,
+            self.timeout,
+            &|_| {},
+            interrupted,
+        ) {
             return Ok(Err(fault));
         }
         let goals = self.goals.objectives.iter();
@@ -186,17 +194,19 @@ impl Source for Program<'_> {
             }
             // That is the model's fault.
             Err(Fault::NotFinite { .. }) => Ok(None),
-            Err(fault) => {
-                let is_final = matches!(fault, Fault::NotStarted { .. } | Fault::Interrupted);
-                match self.has_worked && !is_final {
-                    true => Ok(None),
-                    false => Err(Error::Evaluator {
-                        fault,
-                        log: self.log.clone(),
-                    }),
-                }
-            }
+            Err(fault) => match self.has_worked && !fault.is_final() {
+                true => Ok(None),
+                false => Err(Error::Evaluator {
+                    fault,
+                    log: self.log.clone(),
+                }),
+            },
         }
+    }
+
+    fn recalled(&mut self, has_worked: bool) {
+        self.evaluations += 1;
+        self.has_worked |= has_worked;
     }
 
     fn chosen_std_error(
