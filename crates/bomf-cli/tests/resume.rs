@@ -342,6 +342,65 @@ fn a_run_of_programs_that_is_killed_at_any_moment_does_too() {
 }
 
 #[test]
+fn a_training_run_that_is_killed_goes_on_from_its_last_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path();
+    make(place);
+    // Long enough for a state, which takes a second; of two runs the second is killed, too.
+    let recipe = "
+stage1: {trials: 0}
+finetune: {learning_rate: 0.002, batch_size: 4, epochs: EPOCHS, early_stopping: false,
+  evaluations_per_epoch: 1}
+members: {source: both, runs: 2, count: 3}
+stage2: {evaluations: 2}
+";
+    let epochs = |epochs: usize| {
+        let text = recipe.replace("EPOCHS", &epochs.to_string());
+        fs::write(place.join("recipe.yaml"), text).unwrap();
+    };
+    epochs(10);
+    let began = Instant::now();
+    done(place, &run("short"));
+    // Of some four seconds a run, on whatever machine.
+    let share = Duration::from_secs(8).div_duration_f64(began.elapsed());
+    epochs((10.0 * share).ceil() as usize);
+    done(place, &run("undisturbed"));
+
+    let is_saved = |number: usize| {
+        let folder = place.join(format!("killed/.candidates-training-{number}"));
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.any(|name| name.starts_with("state-"))
+    };
+    let mut arguments = run("killed");
+    for number in [1, 2] {
+        let mut child = command(place, &arguments);
+        let mut child = child
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !is_saved(number) && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Some steps further than the state.
+        std::thread::sleep(Duration::from_millis(300));
+        child.kill().unwrap();
+        assert!(
+            !child.wait().unwrap().success(),
+            "the run was over before it was killed"
+        );
+        assert!(is_saved(number));
+        arguments = vec!["resume", "killed"];
+    }
+    let output = bomf(place, &arguments);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("training goes on from step"), "{told}");
+    assert_same(&place.join("killed"), &place.join("undisturbed"));
+}
+
+#[test]
 fn a_finished_run_is_told_again_and_costs_nothing() {
     let place = place();
     let mut arguments = run("finished");
