@@ -126,7 +126,7 @@ impl Keeper {
 
 /// At most `wanted` of the rising `steps`, `must` among them, spread as evenly as
 /// they allow.
-fn evenly(steps: &[u64], must: u64, wanted: usize) -> Vec<u64> {
+pub(super) fn evenly(steps: &[u64], must: u64, wanted: usize) -> Vec<u64> {
     let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else {
         return Vec::new();
     };
