@@ -69,6 +69,7 @@ fn the_best_checkpoint_of_each_run_is_a_member_and_the_best_configurations_comes
             "pareto.json",
             "recipe.yaml",
             "results.json",
+            "study.db",
             "trials.jsonl"
         ]
     );

@@ -1,8 +1,8 @@
 //! From a trainer's output folder to members: what is there, what is missing, what is chosen.
 
 use crate::Error;
-use crate::pipeline::keeper::evenly;
 use crate::pipeline::goals::Goals;
+use crate::pipeline::keeper::evenly;
 use crate::recipe::Members;
 use bomf_checkpoint::list_checkpoints;
 use bomf_study::CurvePoint;
