@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     reason = "helpers of tests may unwrap as tests do"
 )]
+#![allow(clippy::print_stdout, reason = "how many kills there were")]
 
 mod support;
 
