@@ -37,9 +37,9 @@ const FOLDERS: [&str; 4] = ["fused", "members", ADAPTERS, TRAINER];
 
 /// Makes `out` ready for a run and writes its recipe there.
 ///
-/// A folder that another program works on is refused. One that is missing or empty is taken. One that holds an earlier run's
-/// output is cleared of it if `overwrite` is set; files of other origin in it
-/// stay. Anything else is refused.
+/// A folder that is missing or empty is taken. One that holds an earlier run's output is
+/// cleared of it if `overwrite` is set; files of other origin in it stay. Anything else is
+/// refused, and a folder that another program works on.
 ///
 /// # Errors
 /// [`Error::OutputNotEmpty`], [`Error::Output`] and [`StudyError::InUse`].

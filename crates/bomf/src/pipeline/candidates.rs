@@ -130,8 +130,8 @@ impl Candidates {
         })?;
         let mut all = Self::empty(dir, recipe, steps_per_epoch, gather);
         (all.keeper, all.state) = (note.kept, Some(folder));
-        let held = all.keeper.held();
-        let whole = held.iter().all(|&step| all.path(step).is_file());
+        let held = all.keeper.held().into_iter();
+        let whole = held.map(|step| all.path(step)).all(|path| path.is_file());
         whole.then_some((all, state, note.run))
     }
 
@@ -166,12 +166,8 @@ impl Candidates {
         if let Some(old) = self.state.replace(folder) {
             std::fs::remove_dir_all(&old).map_err(failed(&old))?;
         }
-        // A step may be held again: the best one, and then one of every so many.
-        let held: Vec<PathBuf> = self.held().collect();
         for path in std::mem::take(&mut self.gone) {
-            if !held.contains(&path) && path.is_file() {
-                std::fs::remove_file(&path).map_err(failed(&path))?;
-            }
+            std::fs::remove_file(&path).map_err(failed(&path))?;
         }
         (self.last, self.cost) = (Instant::now(), started.elapsed());
         Ok(())
@@ -185,12 +181,6 @@ impl Candidates {
 
     fn path(&self, step: u64) -> PathBuf {
         self.dir.join(step_name(step))
-    }
-
-    /// The files of every step that is held.
-    fn held(&self) -> impl Iterator<Item = PathBuf> {
-        let steps = self.keeper.held().into_iter();
-        steps.map(|step| self.path(step))
     }
 
     fn write(&mut self, step: u64, params: &[f32]) -> Result<(), Error> {
@@ -283,7 +273,7 @@ mod tests {
             }
             candidates.offer(step, &[step as f32]).unwrap();
             let files = std::fs::read_dir(&candidates.dir).unwrap().count();
-            assert_eq!(files, candidates.held().count());
+            assert_eq!(files, candidates.keeper.held().len());
             most = most.max(files);
         }
         (candidates, most)

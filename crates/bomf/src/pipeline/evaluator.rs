@@ -3,7 +3,7 @@
 use super::basin;
 use super::blocks::{Written, written};
 use super::goals::Goals;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, entry};
 use super::mixtures::vertex;
 use super::outputs::Modelled;
 use super::source::{Measured, Source};
@@ -189,29 +189,16 @@ impl<'a> Evaluator<'a> {
             Err(error) => return self.stop_if_interrupted().and(Err(error)),
         };
         let seconds = started.elapsed().as_secs_f64();
-        self.journal.add_evaluation(|| EvaluationRecord {
-            split: EvaluatedSplit::Select,
-            method: log.label.into(),
-            weights: weights.to_vec(),
-            state: match measured {
-                Some(_) => State::Complete,
-                None => State::Failed,
-            },
-            scores: measured
-                .as_ref()
-                .map(|m| m.scores.clone())
-                .unwrap_or_default(),
-            std_errors: measured
-                .as_ref()
-                .map(|m| m.std_errors.clone())
-                .unwrap_or_default(),
+        self.journal.add_evaluation(|| {
             // All that is needed again.
-            outputs: match &measured {
+            let outputs = match &measured {
                 Some(m) if has_outputs(log.label) => m.outputs.clone(),
                 Some(m) => m.modelled.to_vec(),
                 None => Vec::new(),
-            },
-            seconds,
+            };
+            let split = EvaluatedSplit::Select;
+            let known = measured.as_ref();
+            entry(split, log.label, weights, known, outputs, seconds)
         })?;
         let scores = measured.as_ref().map(|m| &m.scores);
         self.record(log, weights, scores, seconds)?;

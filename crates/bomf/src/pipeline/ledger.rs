@@ -8,6 +8,7 @@
 //! entered first, see [`super::identity`], and compared when a run goes on.
 
 use super::identity;
+use super::source::Measured;
 use crate::output::{take_output, tidy};
 use crate::{Error, Recipe};
 use bomf_study::{
@@ -29,6 +30,30 @@ pub(super) struct Ledger {
     seconds: f64,
     is_resumed: bool,
     _lock: Option<FolderLock>,
+}
+
+/// What is entered of an evaluation, which failed where nothing was measured.
+pub(super) fn entry(
+    split: EvaluatedSplit,
+    method: &str,
+    weights: &[f64],
+    measured: Option<&Measured>,
+    outputs: Vec<f32>,
+    seconds: f64,
+) -> EvaluationRecord {
+    EvaluationRecord {
+        split,
+        method: method.into(),
+        weights: weights.to_vec(),
+        state: match measured {
+            Some(_) => State::Complete,
+            None => State::Failed,
+        },
+        scores: measured.map(|m| m.scores.clone()).unwrap_or_default(),
+        std_errors: measured.map(|m| m.std_errors.clone()).unwrap_or_default(),
+        outputs,
+        seconds,
+    }
 }
 
 /// The name of the journal in an output folder.

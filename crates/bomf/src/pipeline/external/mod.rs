@@ -18,7 +18,7 @@ use super::evaluator::Evaluator;
 use super::fuse::{Folder, at_least_two, folders, label};
 use super::goals::Goals;
 use super::identity::Identity;
-use super::ledger::{Ledger, Start};
+use super::ledger::{Ledger, Start, entry};
 use super::settle::{Settled, settle};
 use super::source::{Measured, Source};
 use super::stage2::Found;
@@ -28,8 +28,8 @@ use crate::recipe::{ExternalEvaluator, Recipe};
 use crate::{Error, FuseRequest, Observer, Phase, claim_output};
 use bomf_checkpoint::write_json_atomic;
 use bomf_study::{
-    EvaluatedSplit, EvaluationRecord, Finetune, MemberRecord, Method, MethodName, Objective,
-    Results, Scores, Seconds, Splits, Stage1, State,
+    EvaluatedSplit, Finetune, MemberRecord, Method, MethodName, Objective, Results, Scores,
+    Seconds, Splits, Stage1, State,
 };
 use candidate::{Checkpoints, Durability};
 use indexmap::IndexMap;
@@ -528,24 +528,17 @@ fn report(
 ) -> Result<Option<Measured>, Error> {
     let started = Instant::now();
     let measured = program.measure(weights, &|| observer.interrupted())?;
-    ledger.add_evaluation(|| EvaluationRecord {
-        split: EvaluatedSplit::Report,
-        method: MethodName::Bomf.as_str().into(),
-        weights: weights.to_vec(),
-        state: match measured {
-            Some(_) => State::Complete,
-            None => State::Failed,
-        },
-        scores: measured
-            .as_ref()
-            .map(|m| m.scores.clone())
-            .unwrap_or_default(),
-        std_errors: measured
-            .as_ref()
-            .map(|m| m.std_errors.clone())
-            .unwrap_or_default(),
-        outputs: Vec::new(),
-        seconds: started.elapsed().as_secs_f64(),
+    ledger.add_evaluation(|| {
+        let (split, label) = (EvaluatedSplit::Report, MethodName::Bomf.as_str());
+        let seconds = started.elapsed().as_secs_f64();
+        entry(
+            split,
+            label,
+            weights,
+            measured.as_ref(),
+            Vec::new(),
+            seconds,
+        )
     })?;
     Ok(measured)
 }
