@@ -41,6 +41,7 @@ pub fn of_bomf(error: &Error) -> PyErr {
         Error::Checkpoint(_) | Error::NoRecord { .. } | Error::OtherVocabulary { .. } => {
             "CheckpointError"
         }
+        Error::NoVocabulary { .. } | Error::NoToken { .. } => "CheckpointError",
         Error::OtherArchitecture { .. } | Error::NoHead { .. } | Error::OtherHead { .. } => {
             "CheckpointError"
         }

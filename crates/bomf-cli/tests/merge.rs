@@ -212,7 +212,7 @@ fn wrong_recipes_and_models_end_with_2_and_leave_nothing() {
         ("no_weights", models("a", "empty")),
         ("truncated", models("a", "truncated")),
         ("missing_shard", models("a", "sharded")),
-        ("token_embeddings", format!("{}tokenizer: {{source: base, pad_to_multiple_of: 8}}\n", models("a", "b"))),
+        ("no_tokenizer", format!("{}tokenizer: {{source: base, pad_to_multiple_of: 8}}\n", models("a", "b"))),
     ];
     let mut told = String::new();
     for (name, recipe) in cases {
@@ -285,7 +285,7 @@ fn nan_passes_through_and_is_told() {
 }
 
 #[test]
-fn one_vocabulary_is_asked_for_and_the_chat_template_goes_along() {
+fn other_vocabularies_are_noted_and_the_chat_template_goes_along() {
     let folder = two_models();
     let folder = folder.path();
     let tokenizer = |b: u32| json!({"model": {"vocab": {"a": 0, "b": b}}, "added_tokens": [{"id": 9, "content": "<s>"}]});
@@ -309,11 +309,6 @@ fn one_vocabulary_is_asked_for_and_the_chat_template_goes_along() {
         note.contains("the vocabularies of b and a differ (token `b` is number 2 and number 1)"),
         "{note}"
     );
-    write_recipe(folder, &format!("{LINEAR}tokenizer_source: base\n"));
-    let output = bomf(folder, &["merge", "recipe.yaml", "-o", "out"]);
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    nothing_is_left(folder, "other vocabulary");
-
     write("b/tokenizer.json", tokenizer(1));
     write_recipe(
         folder,

@@ -532,9 +532,11 @@ impl FuseError {
     /// How to mend it, in one line, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
-            FuseError::ShapeMismatch { tensor, .. } if is_of_vocabulary(tensor) => {
-                Some("the models' vocabularies must be equal: embeddings are not matched".into())
-            }
+            FuseError::ShapeMismatch { tensor, .. } if is_of_vocabulary(tensor) => Some(
+                "embeddings of different vocabularies are matched token by token where the \
+                     recipe has a tokenizer_source: union, base, or a model"
+                    .into(),
+            ),
             FuseError::ShapeMismatch { .. }
             | FuseError::MissingTensor { .. }
             | FuseError::TypeMismatch { .. }

@@ -7,6 +7,7 @@
 //! - [`methods`] has one module a method, each with its paper; [`method`] is what they have in
 //!   common, whatever the size of a tensor, and [`registry`] knows them by name;
 //! - [`align`] puts the units of one model into the order of another's, before any method;
+//! - [`vocabulary`] puts the rows of one model's tokens into the order of another's;
 //! - [`lora`] fuses low-rank adapters;
 //! - [`Gram`] is the matrix of inner products of the members' differences from their mean, by
 //!   which distances between fused *weights* are known without fusing anything;
@@ -29,6 +30,7 @@ pub mod recipe;
 pub mod registry;
 mod stream;
 mod sum;
+pub mod vocabulary;
 mod weights;
 
 pub use difference::{Difference, difference};

@@ -15,7 +15,7 @@ pub struct TensorInfo<'a> {
 }
 
 /// The tensors of one model, wherever they come from.
-pub trait Weights: Sync {
+pub trait Weights: Send + Sync {
     /// What messages call the model.
     fn name(&self) -> String;
 

@@ -181,6 +181,20 @@ pub enum Error {
         /// What differs, in words.
         token: String,
     },
+    /// A model without a tokenizer, where the recipe asks for its vocabulary.
+    #[error("{model} has no tokenizer.json, and the recipe asks for its vocabulary")]
+    NoVocabulary {
+        /// The model, as the recipe names it.
+        model: String,
+    },
+    /// A model without a token whose row the recipe asks for.
+    #[error("{model} has no token {token}")]
+    NoToken {
+        /// The token's text or number.
+        token: String,
+        /// The model, as the recipe names it.
+        model: String,
+    },
     /// A folder was not written by `bomf merge`.
     #[error("there is no {}", path.display())]
     NoRecord {
@@ -323,8 +337,16 @@ impl Error {
                 Some("paths are taken from the working directory; check the spelling".into())
             }
             Error::OtherVocabulary { .. } => Some(
-                "embeddings are not matched token by token: fuse models of one vocabulary".into(),
+                "what is in tokenizer.json is matched, of models without statistics: save the \
+                 tokenizers so, or fuse models of one vocabulary"
+                    .into(),
             ),
+            Error::NoVocabulary { .. } => Some(
+                "save the tokenizer into the model's folder, or leave out tokenizer_source".into(),
+            ),
+            Error::NoToken { .. } => {
+                Some("name a token of that model's tokenizer with a row in its embedding".into())
+            }
             Error::NoRecord { .. } => Some("give a folder that `bomf merge` wrote".into()),
             Error::Trainer {
                 fault: EvaluatorFault::TimedOut { .. },
@@ -384,6 +406,8 @@ impl Error {
             | Error::OtherArchitecture { .. }
             | Error::NoModel { .. }
             | Error::OtherVocabulary { .. }
+            | Error::NoVocabulary { .. }
+            | Error::NoToken { .. }
             | Error::NoRecord { .. }
             | Error::NoHead { .. }
             | Error::NoHeads { .. }

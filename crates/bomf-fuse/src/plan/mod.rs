@@ -30,7 +30,8 @@ pub use layers::LayerName;
 pub use names::is_of_vocabulary;
 pub use tied::Tied;
 
-use names::{is_derived, is_head, tied_to};
+pub(crate) use names::tied_to;
+use names::{is_derived, is_head};
 use tensor::{Part, Place};
 
 /// Where a tensor comes from.

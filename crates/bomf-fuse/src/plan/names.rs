@@ -48,7 +48,7 @@ pub(super) fn is_derived(name: &str) -> bool {
 
 /// The tensor that stands for `name` in a model that does not store it, because it is tied to it:
 /// the input embedding for the output head.
-pub(super) fn tied_to<'a>(model: &'a dyn Weights, name: &str) -> Option<&'a str> {
+pub(crate) fn tied_to<'a>(model: &'a dyn Weights, name: &str) -> Option<&'a str> {
     if !is_head(name) {
         return None;
     }

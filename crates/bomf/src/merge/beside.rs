@@ -1,8 +1,8 @@
 //! The files beside the weights: configuration, tokenizer, chat template.
 
 use super::models::Models;
-use super::recipe::{ChatTemplate, MergeFile, Tokenizer};
-use super::vocabulary;
+use super::recipe::{ChatTemplate, MergeFile};
+use super::vocabulary::OutputVocabulary;
 use crate::{Error, Observer};
 use bomf_checkpoint::{CheckpointError, Dtype, sidecar_names};
 use bomf_fuse::plan::{Plan, PlannedTensor, Work};
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 const CONFIG: &str = "config.json";
+const GENERATION_CONFIG: &str = "generation_config.json";
+const TOKENIZER: &str = "tokenizer.json";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const TEMPLATE: &str = "chat_template.jinja";
 
@@ -37,14 +39,10 @@ pub(super) fn files(
     file: &MergeFile,
     models: &Models,
     plan: &Plan<'_>,
+    vocabulary: &OutputVocabulary,
     observer: &mut dyn Observer,
 ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-    let reference = file.recipe.reference();
-    let donor = match file.tokenizer {
-        Tokenizer::Model(model) => model,
-        Tokenizer::Reference | Tokenizer::Same => reference,
-    };
-    vocabulary::check(file, models, donor, observer)?;
+    let (reference, donor) = (file.recipe.reference(), vocabulary.donor);
     let mut files = BTreeMap::new();
     if let Some(folder) = models.folder(reference) {
         read_into(&mut files, folder, |name| {
@@ -57,8 +55,48 @@ pub(super) fn files(
     if let Some(config) = files.get_mut(CONFIG) {
         *config = edited(config, file, plan, models, observer)?;
     }
+    set_vocabulary(&mut files, vocabulary)?;
     set_chat_template(&mut files, file, models, observer)?;
     Ok(files)
+}
+
+fn set_vocabulary(
+    files: &mut BTreeMap<String, Vec<u8>>,
+    vocabulary: &OutputVocabulary,
+) -> Result<(), Error> {
+    let Some(matched) = &vocabulary.matched else {
+        return Ok(());
+    };
+    for name in [CONFIG, GENERATION_CONFIG] {
+        edit(files, name, |fields| matched.set_in_config(fields))?;
+    }
+    edit(files, TOKENIZER_CONFIG, |fields| {
+        matched.set_in_tokenizer_config(fields);
+    })?;
+    if let Some(tokenizer) = &matched.tokenizer {
+        files.insert(TOKENIZER.into(), tokenizer.clone());
+    }
+    Ok(())
+}
+
+/// Changes a JSON file, if there is one; it stays as it is to the byte where nothing changes.
+fn edit(
+    files: &mut BTreeMap<String, Vec<u8>>,
+    name: &str,
+    change: impl FnOnce(&mut serde_json::Map<String, Value>),
+) -> Result<(), Error> {
+    let Some(bytes) = files.get_mut(name) else {
+        return Ok(());
+    };
+    let mut value = json(bytes, Path::new(name))?;
+    let before = value.clone();
+    if let Value::Object(fields) = &mut value {
+        change(fields);
+    }
+    if value != before {
+        *bytes = to_bytes(&value);
+    }
+    Ok(())
 }
 
 fn is_of_tokenizer(name: &str) -> bool {
@@ -213,13 +251,9 @@ fn set_chat_template(
         observer.note("no model has a chat template; the output has none");
         return Ok(());
     };
-    if let Some(bytes) = files.get_mut(TOKENIZER_CONFIG) {
-        let mut config = json(bytes, Path::new(TOKENIZER_CONFIG))?;
-        if let Value::Object(fields) = &mut config {
-            fields.insert("chat_template".into(), text.clone().into());
-        }
-        *bytes = to_bytes(&config);
-    }
+    edit(files, TOKENIZER_CONFIG, |fields| {
+        fields.insert("chat_template".into(), text.clone().into());
+    })?;
     files.insert(TEMPLATE.into(), text.into_bytes());
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Merging checkpoints by a recipe: `bomf merge`, `bomf verify` and `bomf diff`.
 //!
 //! [`recipe`] reads mergekit's YAML, `models` opens what it names, `aligned` puts units in order,
-//! `beside` makes the files
-//! that lie beside the weights, `bomf-fuse` plans and fuses, `provenance` writes down where the
-//! output comes from, with the `digests` of all files. [`verify`] does the same again and
+//! `vocabulary` the rows of tokens, `beside` makes the files that lie beside the weights,
+//! `bomf-fuse` plans and fuses, `provenance` writes down where the output comes from, with the
+//! `digests` of all files. [`verify`] does the same again and
 //! compares; [`diff`] compares any two.
 
 mod aligned;
@@ -97,11 +97,13 @@ pub fn merge(request: &MergeRequest, observer: &mut dyn Observer) -> Result<Merg
     let models = Models::open(file.recipe.models(), &file.statistics, None, observer)?;
     refuse_inputs_in(&request.out, &models)?;
     let weights = aligned::weights(&file, &models, request.threads, observer)?;
+    let vocabulary = vocabulary::find(&file, &models, &weights, observer)?;
+    let weights = vocabulary.relabelled(weights);
     let plan = Plan::new(&file.recipe, weights.iter().map(|w| &**w).collect())?;
     plan.notes.iter().for_each(|note| observer.note(note));
     let layout = layout(&file, &models, request.max_shard_bytes);
     let files = FilesPlan::new(&plan.specs(), &layout)?;
-    let beside = beside::files(&file, &models, &plan, observer)?;
+    let beside = beside::files(&file, &models, &plan, &vocabulary, observer)?;
     let mut writer = FolderWriter::create(&request.out, request.overwrite)?;
     let small: u64 = beside.values().map(|bytes| bytes.len() as u64).sum();
     writer.require_space(files.bytes() + small + SMALL_FILES)?;

@@ -106,10 +106,12 @@ pub fn verify(request: &VerifyRequest, observer: &mut dyn Observer) -> Result<Ve
     )?;
     let mut differences = changed_inputs(&record, &models, request.threads, observer)?;
     let weights = aligned::weights(&file, &models, request.threads, observer)?;
+    let vocabulary = super::vocabulary::find(&file, &models, &weights, observer)?;
+    let weights = vocabulary.relabelled(weights);
     let plan = Plan::new(&file.recipe, weights.iter().map(|w| &**w).collect())?;
     let layout = layout(&file, &models, record.max_shard_bytes);
     let files = FilesPlan::new(&plan.specs(), &layout)?;
-    let beside = beside::files(&file, &models, &plan, observer)?;
+    let beside = beside::files(&file, &models, &plan, &vocabulary, observer)?;
     for (name, expected) in &beside {
         differences.extend(compared(folder, name, expected)?);
     }

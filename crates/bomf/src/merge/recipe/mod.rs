@@ -8,21 +8,13 @@ mod parameters;
 mod parse;
 #[cfg(test)]
 mod tests;
+pub(super) mod tokenizer;
+
+pub use tokenizer::{RowSource, TokenRows, Tokenizer, TokenizerSource};
 
 use crate::RecipeError;
 use bomf_fuse::MergeRecipe;
 use std::path::Path;
-
-/// Whose tokenizer the output has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tokenizer {
-    /// The reference model's; nothing is asked of the others'.
-    Reference,
-    /// The reference model's, and all must have the same vocabulary.
-    Same,
-    /// That of the model of this number, and all must have the same vocabulary.
-    Model(usize),
-}
 
 /// The chat template of the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +39,8 @@ pub struct Align {
 pub struct MergeFile {
     /// What is fused.
     pub recipe: MergeRecipe,
-    /// Whose tokenizer the output has.
-    pub tokenizer: Tokenizer,
+    /// The tokenizer of the output; `None` is the reference model's, whatever the others' are.
+    pub tokenizer: Option<Tokenizer>,
     /// The chat template of the output.
     pub chat_template: ChatTemplate,
     /// Whether, and how, units are aligned.

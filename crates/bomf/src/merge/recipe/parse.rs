@@ -1,7 +1,8 @@
 //! From a parsed document to a valid recipe.
 
 use super::parameters::settings;
-use super::{Align, ChatTemplate, MergeFile, Tokenizer};
+use super::tokenizer::tokenizer;
+use super::{Align, ChatTemplate, MergeFile};
 use crate::RecipeError;
 use crate::merge::templates;
 use crate::recipe::node::{self, Value};
@@ -79,7 +80,7 @@ pub(super) fn file(text: &str, file: &str, seed: u64) -> Result<MergeFile, Recip
     let (mut dtype, mut out_dtype) = (None, None);
     top.read("dtype", &mut dtype, |f| f.word(DTYPES).map(Some))?;
     top.read("out_dtype", &mut out_dtype, |f| f.word(DTYPES).map(Some))?;
-    let tokenizer = reader.tokenizer(&mut top)?;
+    let tokenizer = tokenizer(&mut top, &reader.models)?;
     let chat_template = chat_template(&mut top)?;
     let align_field = top.field("align");
     let align = align_field.as_ref().map(align).transpose()?;
@@ -319,45 +320,6 @@ impl Reader {
         section.finish()?;
         Ok(source)
     }
-
-    fn tokenizer(&mut self, top: &mut Section<'_>) -> Result<Tokenizer, RecipeError> {
-        let (source, tokenizer) = (top.field("tokenizer_source"), top.field("tokenizer"));
-        let source = match (source, tokenizer) {
-            (Some(_), Some(tokenizer)) => {
-                return Err(tokenizer.wrong("left out where there is `tokenizer_source`"));
-            }
-            (None, Some(tokenizer)) => {
-                let mut section = tokenizer.section()?;
-                for name in ["tokens", "pad_to_multiple_of"] {
-                    if let Some(field) = section.field(name) {
-                        return Err(unsupported(
-                            &field,
-                            "a change to the vocabulary",
-                            "fuse models of one vocabulary, and change it afterwards",
-                        ));
-                    }
-                }
-                let source = section.field("source");
-                section.finish()?;
-                if source.is_none() {
-                    return Ok(Tokenizer::Same);
-                }
-                source
-            }
-            (source, None) => source,
-        };
-        let Some(source) = source else {
-            return Ok(Tokenizer::Reference);
-        };
-        match source.text()?.as_str() {
-            // The union of equal vocabularies is each of them.
-            "base" | "union" => Ok(Tokenizer::Same),
-            name => match self.models.iter().position(|model| model == name) {
-                Some(number) => Ok(Tokenizer::Model(number)),
-                None => Err(source.wrong("base, union, or one of the recipe's models")),
-            },
-        }
-    }
 }
 
 fn chat_template(top: &mut Section<'_>) -> Result<ChatTemplate, RecipeError> {
@@ -403,7 +365,7 @@ fn align(field: &Field<'_>) -> Result<Align, RecipeError> {
     Ok(Align { regularisation })
 }
 
-fn mapping<'a>(field: &Field<'a>, with: &str) -> Result<Section<'a>, RecipeError> {
+pub(super) fn mapping<'a>(field: &Field<'a>, with: &str) -> Result<Section<'a>, RecipeError> {
     match field.node.value {
         Value::Map(_) => field.section(),
         _ => Err(field.wrong(format!("a mapping that has `{with}`"))),

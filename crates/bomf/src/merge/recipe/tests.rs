@@ -69,7 +69,8 @@ chat_template: auto
             .and_then(|s| s.value("x", 0.0)),
         Some(Value::Flag(true))
     );
-    assert_eq!(file.tokenizer, Tokenizer::Same);
+    let tokenizer = file.tokenizer.map(|tokenizer| tokenizer.source);
+    assert_eq!(tokenizer, Some(TokenizerSource::Base));
     assert_eq!(file.chat_template, ChatTemplate::Auto);
     assert_eq!(file.notes, [""; 0]);
     let Body::Models(inputs) = recipe.body() else {
@@ -80,6 +81,48 @@ chat_template: auto
     assert_eq!(number(a, "weight", "x", 0.0), Some(0.1));
     assert_eq!(number(b, "weight", "layers.0.mlp.up", 0.5), Some(0.75));
     assert_eq!(number(b, "weight", "layers.0.attn", 0.5), Some(0.0));
+}
+
+#[test]
+fn rows_of_tokens_are_read_as_mergekit_writes_them() {
+    let file = read(
+        "\
+merge_method: linear
+models: [{model: a, parameters: {weight: 1}}, {model: b, parameters: {weight: 1}}]
+tokenizer:
+  tokens:
+    <|im_start|>: {source: b}
+    <|im_end|>: {source: {kind: model_token, model: a, token: </s>}, force: true}
+    <x>: {source: {kind: model_token, model: a, token_id: 7}}
+    <y>: {source: {kind: zero}}
+    <z>: {}
+  pad_to_multiple_of: 64
+",
+    );
+    let rows = |source, force| TokenRows { source, force };
+    let end = RowSource::Token {
+        model: 0,
+        token: "</s>".into(),
+    };
+    let seventh = RowSource::Number {
+        model: 0,
+        number: 7,
+    };
+    let expected = Tokenizer {
+        source: TokenizerSource::Union,
+        tokens: vec![
+            (
+                "<|im_start|>".into(),
+                rows(Some(RowSource::Model(1)), false),
+            ),
+            ("<|im_end|>".into(), rows(Some(end), true)),
+            ("<x>".into(), rows(Some(seventh), false)),
+            ("<y>".into(), rows(Some(RowSource::Zero), false)),
+            ("<z>".into(), rows(None, false)),
+        ],
+        pad_to_multiple_of: Some(64),
+    };
+    assert_eq!(file.tokenizer, Some(expected));
 }
 
 #[test]
@@ -174,6 +217,36 @@ fn what_is_wrong_is_said_with_its_line() {
             "merge_method: linear\nmodels: [{model: a}]\ntokenizer_source: x",
             3,
             "base, union",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer: {tokens: [x]}",
+            3,
+            "a mapping from tokens",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {force: true}}}",
+            3,
+            "`source` beside `force`",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {source: b}}}",
+            3,
+            "one of the recipe's models",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {source: {kind: one}}}}",
+            3,
+            "zero",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer: {tokens: {x: {source: {kind: model_token, model: a}}}}",
+            3,
+            "one of `token` and `token_id`",
+        ),
+        (
+            "merge_method: linear\nmodels: [{model: a}]\ntokenizer: {pad_to_multiple_of: 0}",
+            3,
+            "from 1 to",
         ),
         (
             "merge_method: linear\nmodels: [{model: a}]\nchat_template: chatlm",
