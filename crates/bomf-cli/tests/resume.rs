@@ -587,3 +587,64 @@ fn a_disk_that_is_full_is_said_and_nothing_is_lost() {
     }
     assert!(hit > 0);
 }
+
+/// A run on a file system that fills up again and again, and grows a little each time, in
+/// a namespace of its own: `$1` is the program.
+#[cfg(target_os = "linux")]
+const FULL_DISK: &str = r#"
+size=64
+mkdir disk
+mount -t tmpfs -o size=${size}k none disk || exit 99
+"$1" run --model model --data data --recipe recipe.yaml --threads 1 --quiet --out disk/out 2> told
+until [ $? = 0 ]; do
+    cat told >> all
+    size=$((size + 64))
+    [ $size -lt 16384 ] && mount -o remount,size=${size}k none disk || exit 98
+    "$1" resume disk/out --quiet 2> told || {
+        grep -q "there is no study" told &&
+            "$1" run --model model --data data --recipe recipe.yaml --threads 1 --quiet --out disk/out --overwrite 2> told
+    }
+done
+cp -r disk/out filled
+"#;
+
+/// What a full disk may be called, by the program or the system.
+#[cfg(target_os = "linux")]
+const NO_ROOM: [&str; 4] = [
+    "no space left",
+    "No space left",
+    "disk is full",
+    "not enough space",
+];
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_whose_disk_fills_up_again_and_again_says_so_and_loses_nothing() {
+    let namespace = ["--user", "--map-root-user", "--mount"];
+    let unshare = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(namespace).args(arguments);
+        command
+    };
+    let can = unshare(&["mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    if !can.is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: a full disk, as no file system can be mounted in a namespace here");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path();
+    make(place);
+    done(place, &run("undisturbed"));
+    let program = env!("CARGO_BIN_EXE_bomf");
+    let mut command = unshare(&["sh", "-c", FULL_DISK, "sh", program]);
+    let output = command.current_dir(place).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = fs::read_to_string(place.join("all")).unwrap();
+    let errors: Vec<&str> = told.lines().filter(|l| l.starts_with("error: ")).collect();
+    println!("the disk was full {} times", errors.len());
+    assert!(errors.len() > 1, "{told}");
+    for error in errors {
+        assert!(NO_ROOM.iter().any(|words| error.contains(words)), "{told}");
+    }
+    assert_same(&place.join("filled"), &place.join("undisturbed"));
+}

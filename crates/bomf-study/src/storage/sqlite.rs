@@ -117,6 +117,11 @@ impl Sqlite {
 
 fn failed(path: &Path, source: rusqlite::Error) -> StudyError {
     let path = path.into();
+    // The index of the log is mapped; to enlarge it fails by this code where there is no room.
+    let extended = source.sqlite_error().map(|error| error.extended_code);
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return StudyError::DatabaseFull { path };
+    }
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StudyError::DatabaseFull { path },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
