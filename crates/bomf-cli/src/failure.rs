@@ -25,6 +25,9 @@ pub enum Failure {
     /// A merged model is not what its recipe gives.
     #[error("{} is not what its recipe gives: {what}", folder.display())]
     NotTheSame { folder: PathBuf, what: String },
+    /// Runs of an experiment ended in errors.
+    #[error("runs that failed: {failed}")]
+    FailedRuns { failed: usize },
     /// A panic.
     #[error("bomf failed by its own fault")]
     Bug,
@@ -65,6 +68,9 @@ impl Failure {
             ),
             Failure::Write { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 Some("free some space, or choose another output folder".into())
+            }
+            Failure::FailedRuns { .. } => {
+                Some("the same command tries them again and repeats no other".into())
             }
             Failure::Write { .. } | Failure::Read { .. } | Failure::NotTheSame { .. } => None,
         }

@@ -38,8 +38,24 @@ fn help_shows_what_there_is_with_examples() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("help", told(folder.path(), &["--help"]));
     for command in [
-        "run", "demo", "tune", "finetune", "fuse", "pick", "merge", "verify", "diff", "methods",
-        "lora", "eval", "generate", "report", "pretrain", "bench", "bo",
+        "run",
+        "experiment",
+        "demo",
+        "tune",
+        "finetune",
+        "fuse",
+        "pick",
+        "merge",
+        "verify",
+        "diff",
+        "methods",
+        "lora",
+        "eval",
+        "generate",
+        "report",
+        "pretrain",
+        "bench",
+        "bo",
     ] {
         let help = told(folder.path(), &[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{help}");

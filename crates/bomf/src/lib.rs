@@ -2,6 +2,7 @@
 
 pub mod ask_tell;
 mod error;
+pub mod experiment;
 mod hub;
 pub mod lora;
 pub mod merge;
@@ -13,6 +14,7 @@ mod request;
 
 pub use bomf_study as study;
 pub use error::Error;
+pub use experiment::{Experiment, ExperimentRequest, experiment};
 pub use hub::{HubError, Place, resolve_model};
 pub use merge::{
     DiffRequest, MergeOutcome, MergeRequest, VerifyRequest, diff, merge, verify, watched,

@@ -112,6 +112,8 @@ pub enum Command {
     Finetune(FinetuneArgs),
     /// Stage 2 alone: fuse checkpoints of any trainer
     Fuse(FuseArgs),
+    /// Many runs from one file: tasks, variants and seeds, and the tables over them
+    Experiment(ExperimentArgs),
     /// Another point of a run's front, or another method's average, as a model
     Pick(PickArgs),
     /// Merge checkpoints by a recipe in mergekit's YAML

@@ -46,6 +46,40 @@ pub struct ResumeArgs {
     pub out: PathBuf,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf experiment glue.yaml --data ./glue --out ./glue-runs
+  bomf experiment glue.yaml --model ./all-MiniLM-L6-v2 --data ./glue --out ./glue-runs --seed 3
+
+The file names tasks, seeds and variants (recipes with some fields changed):
+
+  model: ./all-MiniLM-L6-v2
+  seeds: [0, 1, 2]
+  tasks:
+    - {data: mrpc, recipe: mrpc.yaml}
+    - {data: cola}
+  variants:
+    - name: all
+    - {name: direct, members: all, recipe: {stage2: {surrogate: direct}}}
+
+Every run gets a folder in the output folder, with tables.md, tables.tex, csv/ and
+experiment.json beside them. The same command goes on where it was stopped.")]
+pub struct ExperimentArgs {
+    /// Experiment in YAML
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Hugging Face folder, or hf:owner/name[@revision], instead of the file's
+    #[arg(long, value_name = "DIR|hf:NAME")]
+    pub model: Option<String>,
+    /// Folder in which the tasks' data lies, instead of the file's own
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Output folder
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 /// A model, data and what to do with them
 #[derive(Debug, Args)]
 pub struct Source {

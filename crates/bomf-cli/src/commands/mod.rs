@@ -5,6 +5,7 @@ mod bo;
 mod demo;
 mod diff;
 mod eval;
+mod experiment;
 mod finetune;
 mod fuse;
 mod generate;
@@ -47,6 +48,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Diff(args) => diff::command(args, context),
         Command::Methods(args) => methods::command(args, context),
         Command::Lora(args) => lora::command(args, context),
+        Command::Experiment(args) => experiment::command(args, context),
         Command::Eval(args) => eval::command(args, context),
         Command::Generate(args) => generate::command(args, context),
         Command::Statistics(args) => statistics::command(args, context),

@@ -61,6 +61,7 @@ pub use generate::{Generated, generate};
 pub use keeper::Keeper;
 pub use pick::pick;
 pub use pretrain::pretrain;
+pub(crate) use resume::stored_recipe;
 pub use resume::{resume, resume_directory};
 pub use run::{finetune, run, tune};
 pub use scored::{Measurement, MixtureMethod, MixturesOutcome, MixturesRequest, search_mixtures};

@@ -97,6 +97,15 @@ pub fn resume_directory(out: &Path) -> Result<PathBuf, Error> {
     Ok(fact(&study.facts()?, DIRECTORY).into())
 }
 
+/// The recipe that the run in `out` was given, as YAML; `None` where no run was begun.
+pub(crate) fn stored_recipe(out: &Path) -> Result<Option<String>, Error> {
+    let path = out.join(DATABASE);
+    match path.is_file() {
+        true => Ok(Sqlite::open(&path)?.facts()?.get(RECIPE).cloned()),
+        false => Ok(None),
+    }
+}
+
 fn fact<'a>(facts: &'a IndexMap<String, String>, name: &str) -> &'a str {
     facts.get(name).map_or("", String::as_str)
 }

@@ -582,6 +582,23 @@ impl Recipe {
         parse::recipe(text, file)
     }
 
+    /// Parses a recipe and puts the fields of `change`, which stands in `file_of_change`, in the
+    /// place of its own.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its file and line.
+    pub(crate) fn changed(
+        text: &str,
+        file: &str,
+        change: &node::Node,
+        file_of_change: &str,
+    ) -> Result<Self, RecipeError> {
+        let own = node::parse(text, file)?;
+        // What is wrong after this is wrong because of the change.
+        parse::of_node(&own, file)?;
+        parse::of_node(&own.changed(change), file_of_change)
+    }
+
     /// The recipe as YAML, with every value and a word on each.
     pub fn to_yaml(&self) -> String {
         write::recipe(self)

@@ -62,6 +62,28 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node, RecipeError> {
         })
 }
 
+impl Node {
+    /// This value with another one's fields in place of its own, section by section.
+    pub fn changed(self, change: &Node) -> Node {
+        let (Value::Map(mut own), Value::Map(new)) = (self.value, &change.value) else {
+            return change.clone();
+        };
+        for (key, value) in new {
+            match own.iter_mut().find(|(known, _)| known.name == key.name) {
+                Some((known, old)) => {
+                    *old = old.clone().changed(value);
+                    *known = key.clone();
+                }
+                None => own.push((key.clone(), value.clone())),
+            }
+        }
+        Node {
+            line: change.line,
+            value: Value::Map(own),
+        }
+    }
+}
+
 /// The parser's words for people, without the place, which is told before them.
 fn message(error: &serde_saphyr::Error) -> String {
     let mut message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);

@@ -1,7 +1,7 @@
 //! From a parsed document to a valid recipe.
 
 use super::hyperparameter::Domain;
-use super::node::Value;
+use super::node::{Node, Value};
 use super::read::{Field, Range, Section};
 use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
@@ -13,11 +13,14 @@ use super::{
 use indexmap::IndexMap;
 
 pub(super) fn recipe(text: &str, file: &str) -> Result<Recipe, RecipeError> {
-    let root = node::parse(text, file)?;
+    of_node(&node::parse(text, file)?, file)
+}
+
+pub(super) fn of_node(root: &Node, file: &str) -> Result<Recipe, RecipeError> {
     let whole = Field {
         file,
         path: String::new(),
-        node: &root,
+        node: root,
     };
     if !matches!(root.value, Value::Map(_) | Value::Null) {
         let whole = Field {

@@ -8,6 +8,7 @@
 mod baselines;
 mod blocks;
 mod decoders;
+mod experiment;
 mod failure;
 mod fixture;
 mod foreign;

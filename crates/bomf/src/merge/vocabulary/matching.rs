@@ -1,7 +1,7 @@
 //! Which row of each model a token of the output is.
 
 use super::tokens::{Vocabulary, broken};
-use super::{File, Matched};
+use super::{File, Matched, NewToken};
 use crate::merge::recipe::{MergeFile, RowSource, TokenRows, Tokenizer, TokenizerSource};
 use crate::{Error, Observer};
 use bomf_fuse::vocabulary::{Row, StandIn, Tokens};
@@ -201,10 +201,7 @@ impl Models<'_> {
 }
 
 /// The donor's file with more tokens, and the numbers that it gave them.
-fn extended(
-    donor: &File,
-    new: Vec<AddedToken>,
-) -> Result<(Vec<u8>, Vec<(usize, AddedToken)>), Error> {
+fn extended(donor: &File, new: Vec<AddedToken>) -> Result<(Vec<u8>, Vec<NewToken>), Error> {
     let wrong = |error: tokenizers::Error| broken(&donor.path, error.to_string());
     let mut tokenizer = tokenizers::Tokenizer::from_bytes(&donor.bytes).map_err(wrong)?;
     tokenizer.add_tokens(new.iter().cloned()).map_err(wrong)?;

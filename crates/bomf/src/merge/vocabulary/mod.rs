@@ -41,11 +41,14 @@ pub(super) struct Matched {
     /// `tokenizer.json` with the tokens that are new to the donor, if there are any.
     pub tokenizer: Option<Vec<u8>>,
     /// Those tokens with their numbers.
-    pub added: Vec<(usize, AddedToken)>,
+    pub added: Vec<NewToken>,
     /// The output's numbers of the reference model's tokens, by theirs; tokens that the output
     /// does not have are left out.
     pub numbers: BTreeMap<usize, usize>,
 }
+
+/// A token that is new to the donor's tokenizer, with its number there.
+type NewToken = (usize, AddedToken);
 
 impl Matched {
     /// Rows of the output's embedding.

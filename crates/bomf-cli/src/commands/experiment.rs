@@ -1,0 +1,30 @@
+//! `bomf experiment`.
+
+use super::{Context, report};
+use crate::args::ExperimentArgs;
+use crate::failure::Failure;
+use bomf::ExperimentRequest;
+use bomf::experiment::tables::markdown;
+
+pub fn command(args: ExperimentArgs, context: &mut Context<'_>) -> Result<(), Failure> {
+    let request = ExperimentRequest {
+        file: args.file,
+        model: args.model,
+        data: args.data,
+        out: args.out,
+        seeds: context.global.seed.map(|seed| vec![seed]),
+        threads: context.global.threads,
+    };
+    let experiment = bomf::experiment(&request, &mut context.progress)?;
+    for run in &experiment.runs {
+        let folder = request.out.join(&run.folder);
+        report::write(&folder, &folder.join("report.html"))?;
+    }
+    context.tell(&experiment, |experiment| {
+        markdown(experiment).trim_end().to_owned()
+    })?;
+    match experiment.failed.len() {
+        0 => Ok(()),
+        failed => Err(Failure::FailedRuns { failed }),
+    }
+}

@@ -1,0 +1,206 @@
+//! The runs of an experiment, one after another; what was finished is not run again.
+
+use super::plan::Plan;
+use crate::output::read_output;
+use crate::pipeline::{self, stored_recipe};
+use crate::{Error, FuseRequest, Observer, Recipe, ResumeRequest, RunRequest};
+use bomf_study::{Event, Results};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// One run of an experiment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Outcome {
+    pub task: usize,
+    pub variant: usize,
+    pub seed: u64,
+    /// Its folder below the experiment's.
+    pub folder: PathBuf,
+    pub results: Results,
+    pub journal: Vec<Event>,
+}
+
+/// A run that ended in an error.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FailedRun {
+    /// Its folder below the experiment's.
+    pub folder: PathBuf,
+    /// What went wrong.
+    pub error: String,
+}
+
+/// Told of the finished and the failed runs.
+pub(super) type Told<'a> = dyn FnMut(&[Outcome], &[FailedRun]) -> Result<(), Error> + 'a;
+
+/// What every run is given.
+pub(super) struct Setting<'a> {
+    pub plan: &'a Plan,
+    pub out: &'a Path,
+    pub threads: usize,
+}
+
+/// One run that is to be.
+struct Job {
+    task: usize,
+    variant: usize,
+    seed: u64,
+}
+
+impl Setting<'_> {
+    /// Does every run, in turn; `each` is told of what there is after each of them.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], [`Error::OtherStudy`] where a folder holds a run of another recipe,
+    /// and other bad input. A run that fails otherwise is told of, and the others go on.
+    pub fn run(&self, observer: &mut dyn Observer, each: &mut Told<'_>) -> Result<(), Error> {
+        let jobs = self.jobs();
+        let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
+        let mut spent = Vec::new();
+        for (number, job) in jobs.iter().enumerate() {
+            let folder = self.folder(job);
+            let finished = self.out.join(&folder).join("results.json").is_file();
+            if !finished {
+                observer.note(&format!(
+                    "run {} of {}: {}{}",
+                    number + 1,
+                    jobs.len(),
+                    folder.display(),
+                    time_left(&spent, jobs.len() - number)
+                ));
+            }
+            match self.one(job, &folder, observer) {
+                Ok(outcome) => {
+                    spent.push(outcome.results.seconds.total);
+                    outcomes.push(outcome);
+                }
+                // What is wrong with the input is to be mended before anything else is paid for.
+                Err(error @ Error::Interrupted { .. }) => return Err(error),
+                Err(error) if error.is_bad_input() => return Err(error),
+                Err(error) => {
+                    observer.note(&format!("{} failed: {error}", folder.display()));
+                    failed.push(FailedRun {
+                        folder,
+                        error: error.to_string(),
+                    });
+                }
+            }
+            if !finished || number + 1 == jobs.len() {
+                each(&outcomes, &failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// By seed, so that an experiment that is stopped has as many of each task.
+    fn jobs(&self) -> Vec<Job> {
+        let plan = self.plan;
+        let mut jobs = Vec::new();
+        for &seed in &plan.seeds {
+            for task in 0..plan.tasks.len() {
+                for variant in 0..plan.variants.len() {
+                    jobs.push(Job {
+                        task,
+                        variant,
+                        seed,
+                    });
+                }
+            }
+        }
+        jobs
+    }
+
+    fn folder(&self, job: &Job) -> PathBuf {
+        self.folder_of(job.task, job.variant, job.seed)
+    }
+
+    fn folder_of(&self, task: usize, variant: usize, seed: u64) -> PathBuf {
+        let (task, variant) = (&self.plan.tasks[task], &self.plan.variants[variant]);
+        Path::new(&task.name)
+            .join(&variant.name)
+            .join(format!("seed-{seed}"))
+    }
+
+    fn one(&self, job: &Job, folder: &Path, observer: &mut dyn Observer) -> Result<Outcome, Error> {
+        let out = self.out.join(folder);
+        let task = &self.plan.tasks[job.task];
+        let recipe = Recipe {
+            seed: job.seed,
+            ..task.recipes[job.variant].clone()
+        };
+        match stored_recipe(&out)? {
+            Some(stored) if stored != recipe.to_yaml() => {
+                return Err(Error::OtherStudy {
+                    what: format!("the recipe of {}", out.display()),
+                    was: "another".into(),
+                    is: "changed".into(),
+                });
+            }
+            Some(_) if !out.join("results.json").is_file() => {
+                let request = ResumeRequest {
+                    out: out.clone(),
+                    threads: self.threads,
+                    seed: None,
+                };
+                pipeline::resume(&request, observer)?;
+            }
+            Some(_) => {}
+            None => self.begin(job, &out, recipe, observer)?,
+        }
+        let (results, journal) = read_output(&out)?;
+        Ok(Outcome {
+            task: job.task,
+            variant: job.variant,
+            seed: job.seed,
+            folder: folder.into(),
+            results,
+            journal,
+        })
+    }
+
+    fn begin(
+        &self,
+        job: &Job,
+        out: &Path,
+        recipe: Recipe,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Error> {
+        let data = self.plan.tasks[job.task].data.clone();
+        match self.plan.variants[job.variant].members_of {
+            Some(variant) => {
+                let of = self.out.join(self.folder_of(job.task, variant, job.seed));
+                let request = FuseRequest {
+                    members: vec![of.join("members")],
+                    data: Some(data),
+                    out: out.into(),
+                    recipe,
+                    threads: self.threads,
+                    overwrite: true,
+                };
+                pipeline::fuse(&request, observer)?;
+            }
+            None => {
+                let request = RunRequest {
+                    model: self.plan.model.clone(),
+                    data,
+                    out: out.into(),
+                    recipe,
+                    threads: self.threads,
+                    overwrite: true,
+                };
+                pipeline::run(&request, observer)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long the rest may take, in words.
+fn time_left(spent: &[f64], runs: usize) -> String {
+    if spent.is_empty() {
+        return String::new();
+    }
+    let mean = spent.iter().sum::<f64>() / spent.len() as f64;
+    let left = Duration::from_secs_f64((mean * runs as f64).max(0.0));
+    let minutes = left.as_secs().div_ceil(60);
+    format!(", about {}:{:02} h left", minutes / 60, minutes % 60)
+}
