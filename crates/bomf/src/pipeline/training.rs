@@ -22,6 +22,8 @@ pub(super) fn train_options(choices: &Finetune, epochs: usize, seed: u64) -> Opt
             Schedule::Constant => optim::Schedule::Constant,
             Schedule::Linear => optim::Schedule::Linear,
             Schedule::Cosine => optim::Schedule::Cosine,
+            Schedule::WarmupStableDecay => optim::Schedule::WarmupStableDecay,
+            Schedule::Swa => optim::Schedule::Swa,
         },
         adamw: AdamWOptions {
             beta1: choices.adam_beta1,

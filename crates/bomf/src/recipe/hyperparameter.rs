@@ -164,7 +164,11 @@ impl Finetune {
                     .find(|(word, _)| matches!(value, HyperValue::Text(text) if text == word));
                 match named {
                     Some((_, schedule)) => self.schedule = *schedule,
-                    None => return Err(wrong("constant, linear or cosine".into())),
+                    None => {
+                        let words = Schedule::NAMED.iter().map(|(word, _)| *word);
+                        let words: Vec<&str> = words.collect();
+                        return Err(wrong(format!("one of {}", words.join(", "))));
+                    }
                 }
             }
         }

@@ -221,6 +221,10 @@ pub enum Schedule {
     Linear,
     /// It falls to 0 at the last step, along half a cosine.
     Cosine,
+    /// It stays until the last tenth of the steps, and falls to 0 along half a cosine.
+    WarmupStableDecay,
+    /// It stays, falls to half and stays there for the last third (Izmailov et al. 2018).
+    Swa,
 }
 
 /// Which checkpoints of the fine-tuning run are members.
@@ -442,6 +446,8 @@ named!(Schedule {
     Constant = "constant",
     Linear = "linear",
     Cosine = "cosine",
+    WarmupStableDecay = "warmup_stable_decay",
+    Swa = "swa",
 });
 
 named!(MembersSource {

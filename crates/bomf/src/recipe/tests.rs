@@ -263,7 +263,7 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ),
         (
             "finetune: {schedule: wsd}",
-            "`finetune.schedule` is `wsd`, but must be constant, linear or cosine",
+            "`finetune.schedule` is `wsd`, but must be constant, linear, cosine, warmup_stable_decay or swa",
         ),
         (
             "finetune: 3",

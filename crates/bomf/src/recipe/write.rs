@@ -285,7 +285,7 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
     out.field(
         "schedule",
         finetune.schedule,
-        "after the warm-up: constant, linear or cosine",
+        "after the warm-up: constant, linear, cosine, warmup_stable_decay or swa",
     );
     lora(out, finetune.lora.as_ref());
     out.field(
