@@ -16,15 +16,19 @@
 //! | `svg` | a small plotting library: elements, scales, ticks, axes, marks, labels |
 //! | `figures` | one file a figure, each a function of the study |
 //! | `page` | one file a part of the page |
+//! | `experiment` | the page of many runs |
 //! | `view` | lookups, precision and comparisons |
 //! | `names`, `format` | words and numbers for people |
 
+mod experiment;
 mod figures;
 mod format;
 mod names;
 mod page;
 mod svg;
 mod view;
+
+pub use experiment::render_experiment;
 
 use bomf_study::{Event, Results};
 use view::View;

@@ -11,6 +11,7 @@
 //! | `trials.jsonl` | [`Event`] | a line as each evaluation ends, through a [`Journal`] |
 //! | `pareto.json` | [`Front`] | once, at the end |
 //! | `results.json` | [`Results`] | once, at the end |
+//! | `experiment.json` | [`experiment::Experiment`] | after each run of an experiment |
 //! | `study.db` | [`Storage`] | a record as each trial, run or evaluation ends: what `bomf resume` goes on from |
 //!
 //! Objectives are kept in their own direction (a loss is minimised, an accuracy
@@ -19,6 +20,7 @@
 mod basin;
 mod error;
 mod event;
+pub mod experiment;
 mod front;
 mod journal;
 mod lock;

@@ -1,7 +1,10 @@
 //! Texts to token ids, with the model's own `tokenizer.json`.
 
+mod added;
 mod windows;
 mod words;
+
+pub use added::{AddedToken, with_added_tokens};
 
 use crate::TuneError;
 use crate::batch::{OutputsAt, Sequences};

@@ -20,6 +20,9 @@ pub fn command(args: ExperimentArgs, context: &mut Context<'_>) -> Result<(), Fa
         let folder = request.out.join(&run.folder);
         report::write(&folder, &folder.join("report.html"))?;
     }
+    let path = request.out.join("report.html");
+    let html = bomf_report::render_experiment(&experiment);
+    std::fs::write(&path, html).map_err(|source| Failure::Write { path, source })?;
     context.tell(&experiment, |experiment| {
         markdown(experiment).trim_end().to_owned()
     })?;

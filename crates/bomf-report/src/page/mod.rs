@@ -30,32 +30,41 @@ pub(crate) const STANDALONE: &str =
 /// The whole page.
 pub(crate) fn page(view: &View<'_>) -> Markup {
     let results = view.results;
+    let body = html! {
+        a.skip href="#methods" { "Skip to the results" }
+        (summary::header(view))
+        main {
+            (methods::section(view))
+            (figures::front(view))
+            (figures::search(view))
+            (figures::weights(view))
+            (figures::training(view))
+            (figures::stage1(view))
+            (closing::notes(view))
+            (closing::configuration(view))
+            (closing::reproduce(view))
+            (glossary::section())
+        }
+        (closing::footer(view))
+    };
+    let title = format!("{} · bomf report", results.task);
+    document(&title, &results.version, &body)
+}
+
+/// A self-contained file with the styles and the script of all pages.
+pub(crate) fn document(title: &str, version: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content=(clean(&format!("bomf {}", results.version)));
-                title { (clean(&results.task)) " · bomf report" }
+                meta name="generator" content=(clean(&format!("bomf {version}")));
+                title { (clean(title)) }
                 style { (PreEscaped(PALETTE)) (PreEscaped(SVG_STYLE)) (PreEscaped(STYLE)) }
             }
             body {
-                a.skip href="#methods" { "Skip to the results" }
-                (summary::header(view))
-                main {
-                    (methods::section(view))
-                    (figures::front(view))
-                    (figures::search(view))
-                    (figures::weights(view))
-                    (figures::training(view))
-                    (figures::stage1(view))
-                    (closing::notes(view))
-                    (closing::configuration(view))
-                    (closing::reproduce(view))
-                    (glossary::section())
-                }
-                (closing::footer(view))
+                (body)
                 div #tip role="status" aria-live="polite" hidden="" {}
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -75,7 +84,7 @@ fn drawn(node: &Node) -> PreEscaped<String> {
 
 /// A figure with its caption; wide ones may scroll sideways on small screens. The
 /// style sheet numbers them.
-fn figure(name: &str, node: &Node, caption: &Markup) -> Markup {
+pub(crate) fn figure(name: &str, node: &Node, caption: &Markup) -> Markup {
     html! {
         figure {
             div.scroll tabindex="0" role="group" aria-label=(format!("Figure: {name}")) { (drawn(node)) }

@@ -3,19 +3,17 @@
 //!
 //! [`plan`] reads the file, `runner` does the runs (each is a `bomf run`, or a `bomf fuse` on the
 //! members of an earlier variant, in a folder of its own, so that an experiment that was stopped
-//! goes on where it was), [`summary`] computes, `statistics` knows means and intervals, [`tables`]
+//! goes on where it was), `summary` computes, `statistics` knows means and intervals, [`tables`]
 //! writes.
 
 pub mod plan;
 mod runner;
 mod statistics;
-pub mod summary;
+mod summary;
 pub mod tables;
 
+pub use bomf_study::experiment::Experiment;
 pub use plan::Plan;
-pub use runner::FailedRun;
-pub use statistics::MeanSd;
-pub use summary::Experiment;
 pub use tables::{Table, tables};
 
 use crate::{Error, Observer};

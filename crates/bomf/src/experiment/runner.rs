@@ -4,6 +4,7 @@ use super::plan::Plan;
 use crate::output::read_output;
 use crate::pipeline::{self, stored_recipe};
 use crate::{Error, FuseRequest, Observer, Recipe, ResumeRequest, RunRequest};
+use bomf_study::experiment::FailedRun;
 use bomf_study::{Event, Results};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,15 +19,6 @@ pub(super) struct Outcome {
     pub folder: PathBuf,
     pub results: Results,
     pub journal: Vec<Event>,
-}
-
-/// A run that ended in an error.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FailedRun {
-    /// Its folder below the experiment's.
-    pub folder: PathBuf,
-    /// What went wrong.
-    pub error: String,
 }
 
 /// Told of the finished and the failed runs.

@@ -1,33 +1,10 @@
-//! Means, intervals and rank correlations over runs.
+//! Intervals and rank correlations over runs.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 /// Resamples of an interval.
 const RESAMPLES: usize = 10_000;
-
-/// A mean with its standard deviation over runs; one run has none.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct MeanSd {
-    /// The mean.
-    pub mean: f64,
-    /// The standard deviation of the sample.
-    pub sd: Option<f64>,
-}
-
-impl MeanSd {
-    /// Of some values; NaN of none.
-    pub fn of(values: &[f64]) -> Self {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
-        Self {
-            mean,
-            sd: (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
-        }
-    }
-}
 
 /// The mean of paired differences over the runs of several tasks, and its 95 % bootstrap
 /// interval: runs are drawn anew within each task (Efron and Tibshirani 1993, chapter 13), since
@@ -108,7 +85,5 @@ mod tests {
         // Differences between tasks are no noise: only the first task varies.
         assert_eq!((low, high), (5.5, 6.5));
         assert_eq!(mean_of_differences(&[vec![1.0], vec![2.0]]), (1.5, None));
-        assert_eq!(MeanSd::of(&[2.0]).sd, None);
-        assert_eq!(MeanSd::of(&[1.0, 3.0]).sd, Some(2.0f64.sqrt()));
     }
 }

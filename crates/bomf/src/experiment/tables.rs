@@ -1,7 +1,6 @@
 //! The tables of an experiment, for pages, papers and programs.
 
-use super::statistics::MeanSd;
-use super::summary::{Experiment, Gain, ScoreRow};
+use bomf_study::experiment::{Experiment, Gain, MeanSd, ScoreRow};
 use serde::Serialize;
 use std::fmt::Write;
 

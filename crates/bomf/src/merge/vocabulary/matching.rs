@@ -1,12 +1,12 @@
 //! Which row of each model a token of the output is.
 
-use super::tokens::{Vocabulary, broken};
+use super::tokens::Vocabulary;
 use super::{File, Matched, NewToken};
 use crate::merge::recipe::{MergeFile, RowSource, TokenRows, Tokenizer, TokenizerSource};
 use crate::{Error, Observer};
 use bomf_fuse::vocabulary::{Row, StandIn, Tokens};
+use bomf_tune::tokenize::{AddedToken, with_added_tokens};
 use std::collections::{BTreeMap, BTreeSet};
-use tokenizers::AddedToken;
 
 /// Matches vocabularies; `known` are those of the models that have one, the donor among them, and
 /// `rows` how many rows their tensors have.
@@ -30,10 +30,10 @@ pub(super) fn matched(
         rows,
     };
     let new = models.new_tokens(asked, observer);
-    let (tokenizer, added) = match (new.is_empty(), &files[donor]) {
+    let (tokenizer, added): (_, Vec<NewToken>) = match (new.is_empty(), &files[donor]) {
         (false, Some(of_donor)) => {
-            let (bytes, added) = extended(of_donor, new)?;
-            (Some(bytes), added)
+            let (bytes, numbers) = with_added_tokens(&of_donor.bytes, &new, &of_donor.path)?;
+            (Some(bytes), numbers.into_iter().zip(new).collect())
         }
         _ => (None, Vec::new()),
     };
@@ -198,21 +198,6 @@ impl Models<'_> {
             }),
         }
     }
-}
-
-/// The donor's file with more tokens, and the numbers that it gave them.
-fn extended(donor: &File, new: Vec<AddedToken>) -> Result<(Vec<u8>, Vec<NewToken>), Error> {
-    let wrong = |error: tokenizers::Error| broken(&donor.path, error.to_string());
-    let mut tokenizer = tokenizers::Tokenizer::from_bytes(&donor.bytes).map_err(wrong)?;
-    tokenizer.add_tokens(new.iter().cloned()).map_err(wrong)?;
-    let added = new.into_iter().filter_map(|token| {
-        let number = tokenizer.token_to_id(&token.content)?;
-        Some((number as usize, token))
-    });
-    let added = added.collect();
-    let mut text = tokenizer.to_string(true).map_err(wrong)?;
-    text.push('\n');
-    Ok((text.into_bytes(), added))
 }
 
 /// Says how much of the output's vocabulary is not the models' own.

@@ -15,9 +15,9 @@ use super::recipe::{MergeFile, TokenizerSource};
 use crate::{Error, Observer};
 use bomf_fuse::Weights;
 use bomf_fuse::vocabulary::{Relabelled, Tokens, vocabulary_rows};
+use bomf_tune::tokenize::AddedToken;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tokenizers::AddedToken;
 use tokens::Vocabulary;
 
 /// The file that vocabularies are matched by.

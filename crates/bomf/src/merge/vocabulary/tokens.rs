@@ -5,10 +5,10 @@ use crate::Error;
 use crate::merge::beside::json;
 use crate::merge::recipe::tokenizer::MAX_TOKENS;
 use bomf_checkpoint::CheckpointError;
+use bomf_tune::tokenize::AddedToken;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tokenizers::AddedToken;
 
 /// The tokens of a model by their text.
 pub(super) struct Vocabulary {
@@ -84,7 +84,7 @@ impl Vocabulary {
     }
 }
 
-pub(super) fn broken(path: &Path, reason: String) -> Error {
+fn broken(path: &Path, reason: String) -> Error {
     Error::Checkpoint(CheckpointError::BrokenJson {
         path: path.into(),
         reason,
