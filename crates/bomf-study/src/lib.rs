@@ -20,9 +20,12 @@ mod basin;
 mod error;
 mod event;
 mod front;
+pub mod interchange;
 mod journal;
 mod lock;
 mod objective;
+mod plan;
+mod record;
 mod results;
 mod storage;
 
@@ -33,6 +36,8 @@ pub use front::{BlockWeights, Front, FrontPoint};
 pub use journal::{Journal, read_journal};
 pub use lock::{FolderLock, LOCK};
 pub use objective::{Direction, Objective, Scores};
+pub use plan::{Plan, Range};
+pub use record::{Evaluation, Record};
 pub use results::{
     BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,
     MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,
