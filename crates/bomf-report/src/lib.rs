@@ -16,11 +16,13 @@
 //! | `svg` | a small plotting library: elements, scales, ticks, axes, marks, labels |
 //! | `figures` | one file a figure, each a function of the study |
 //! | `page` | one file a part of the page |
+//! | [`live`] | the page of a run that need not have ended, in parts |
 //! | `view` | lookups, precision and comparisons |
 //! | `names`, `format` | words and numbers for people |
 
 mod figures;
 mod format;
+pub mod live;
 mod names;
 mod page;
 mod svg;

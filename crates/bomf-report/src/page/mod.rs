@@ -2,8 +2,8 @@
 
 mod between;
 mod closing;
-mod figures;
-mod front_table;
+pub(crate) mod figures;
+pub(crate) mod front_table;
 mod glossary;
 mod methods;
 mod summary;
@@ -69,13 +69,13 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// A drawing as part of the page.
-fn drawn(node: &Node) -> PreEscaped<String> {
+pub(crate) fn drawn(node: &Node) -> PreEscaped<String> {
     PreEscaped(node.to_string())
 }
 
 /// A figure with its caption; wide ones may scroll sideways on small screens. The
 /// style sheet numbers them.
-fn figure(name: &str, node: &Node, caption: &Markup) -> Markup {
+pub(crate) fn figure(name: &str, node: &Node, caption: &Markup) -> Markup {
     html! {
         figure {
             div.scroll tabindex="0" role="group" aria-label=(format!("Figure: {name}")) { (drawn(node)) }
