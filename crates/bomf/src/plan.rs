@@ -137,6 +137,7 @@ mod tests {
         let text = "
 task: {kind: classification, name: t, metrics: [f1, accuracy], choose_by: f1}
 stage1: {trials: 4, space: {learning_rate: {type: log_float, low: 0.1, high: 0.2}}}
+finetune: {batch_size: 8}
 stage2: {evaluations: 7, ref_point: {loss: 1.0, f1: 0.5, accuracy: 0.25}}";
         let plan = plan(&Recipe::from_yaml(text, "r").unwrap());
         let names: Vec<&str> = plan.objectives.iter().map(|o| o.name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! The live page: a run at any moment, from before it begins until after its end.
 //!
-//! The page is a shell and a few parts ([`fragments`]), each a section that is drawn on the
+//! The page is a shell and a few parts ([`fragments()`]), each a section that is drawn on the
 //! server with the figures of the report. A part is replaced where it has changed; what is
 //! interactive (tooltips, picking a point of the front) is in [`SCRIPT`]. Where there are no
 //! scripts, the page stands as it was when it was opened.

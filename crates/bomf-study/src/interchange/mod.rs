@@ -3,8 +3,8 @@
 //!
 //! | format | for | what is in it |
 //! |---|---|---|
-//! | [`csv`] | spreadsheets, pandas, R | one table, a column `record` says what a row is |
-//! | [`json`] | scripts | everything, nested |
+//! | [`csv()`] | spreadsheets, pandas, R | one table, a column `record` says what a row is |
+//! | [`json()`] | scripts | everything, nested |
 //! | [`optuna_journal`] | `optuna.load_study`, optuna-dashboard | a study a stage |
 //!
 //! [`read_optuna`] is the way in: the finished trials of a study of Optuna's.
