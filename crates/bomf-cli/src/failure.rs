@@ -28,6 +28,18 @@ pub enum Failure {
     /// Runs of an experiment ended in errors.
     #[error("runs that failed: {failed}")]
     FailedRuns { failed: usize },
+    /// A port is taken, or an address is not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        address: std::net::SocketAddr,
+        source: std::io::Error,
+    },
+    /// The live page.
+    #[error(transparent)]
+    Serve(#[from] bomf_serve::ServeError),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes for a token")]
+    NoToken,
     /// A panic.
     #[error("bomf failed by its own fault")]
     Bug,
@@ -72,6 +84,13 @@ impl Failure {
             Failure::FailedRuns { .. } => {
                 Some("the same command tries them again and repeats no other".into())
             }
+            Failure::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+                Some("choose another port with --port; 0 takes a free one".into())
+            }
+            Failure::Listen { .. } => {
+                Some("--host takes an address of this machine, or 0.0.0.0 for all of them".into())
+            }
+            Failure::Serve(_) | Failure::NoToken => None,
             Failure::Write { .. } | Failure::Read { .. } | Failure::NotTheSame { .. } => None,
         }
     }

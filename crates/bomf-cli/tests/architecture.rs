@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bomf-tune", &["bomf-checkpoint"]),
     ("bomf-study", &["bomf-pareto"]),
     ("bomf-report", &["bomf-study", "bomf-pareto"]),
+    ("bomf-serve", &["bomf-report", "bomf-study"]),
     (
         "bomf",
         &[
@@ -31,13 +32,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "bomf-pareto",
         ],
     ),
-    ("bomf-cli", &["bomf", "bomf-report"]),
+    ("bomf-cli", &["bomf", "bomf-report", "bomf-serve"]),
 ];
 
 /// Dependencies that belong to one crate alone, because what they do belongs there:
 /// the command line, HTML, the hub, files of weights, tokenisation.
 const OWNERS: &[(&str, &str)] = &[
     ("anstream", "bomf-cli"),
+    ("axum", "bomf-serve"),
+    ("hyper", "bomf-serve"),
+    ("tokio", "bomf-serve"),
     ("clap", "bomf-cli"),
     ("ctrlc", "bomf-cli"),
     ("indicatif", "bomf-cli"),

@@ -53,6 +53,8 @@ fn help_shows_what_there_is_with_examples() {
         "eval",
         "generate",
         "report",
+        "serve",
+        "export",
         "pretrain",
         "bench",
         "bo",
@@ -303,4 +305,58 @@ fn bo_answers_line_by_line_and_survives_nonsense() {
     assert!(hear().contains("suggest"));
     say(br#"{"type": "stop"}"#);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_run_is_exported_to_standard_output_or_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let nothing = told(folder, &["export", "out", "--format", "csv"]);
+    assert!(
+        nothing.contains("exit code 2") && nothing.contains("there is no study at"),
+        "{nothing}"
+    );
+    std::fs::create_dir(folder.join("out")).unwrap();
+    let trial = r#"{"stage":"stage1","trial":0,"parameters":{"learning_rate":0.1},"state":"complete","scores":{"loss":0.5},"step":3,"seconds":1.0}"#;
+    std::fs::write(folder.join("out/trials.jsonl"), format!("{trial}\n{{\"st")).unwrap();
+    let table = told(folder, &["export", "out", "--format", "csv"]);
+    assert!(
+        table.contains("exit code 0") && table.contains("param.learning_rate"),
+        "{table}"
+    );
+    let arguments = [
+        "export",
+        "out",
+        "--format",
+        "optuna-journal",
+        "-o",
+        "study.log",
+    ];
+    assert!(told(folder, &arguments).contains("study.log"));
+    let journal = std::fs::read_to_string(folder.join("study.log")).unwrap();
+    assert_eq!(
+        journal
+            .lines()
+            .filter(|l| l.contains("\"op_code\":4"))
+            .count(),
+        1
+    );
+    let json = told(folder, &["export", "out", "--format", "json"]);
+    assert!(json.contains("\"learning_rate\": 0.1"), "{json}");
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_told_with_a_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    // Kept for documentation: no machine has it.
+    let other = told(dir.path(), &["serve", "out", "--host", "192.0.2.1"]);
+    assert!(other.contains("cannot listen on 192.0.2.1:7171"), "{other}");
+    assert!(
+        other.contains("--host takes an address of this machine"),
+        "{other}"
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let taken = told(dir.path(), &["serve", "out", "--port", &port]);
+    assert!(taken.contains("--port"), "{taken}");
 }

@@ -17,12 +17,14 @@
 //! | `figures` | one file a figure, each a function of the study |
 //! | `page` | one file a part of the page |
 //! | `experiment` | the page of many runs |
+//! | [`live`] | the page of a run that need not have ended, in parts |
 //! | `view` | lookups, precision and comparisons |
 //! | `names`, `format` | words and numbers for people |
 
 mod experiment;
 mod figures;
 mod format;
+pub mod live;
 mod names;
 mod page;
 mod svg;

@@ -260,6 +260,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
             layers: 0,
             frozen_layers: 3,
             lora_r: None,
+            known: Vec::new(),
             trials,
             best: parameters(dice),
         },

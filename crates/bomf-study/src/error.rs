@@ -44,6 +44,23 @@ pub enum StudyError {
         /// The file.
         path: PathBuf,
     },
+    /// A file is neither a journal nor an SQLite storage of Optuna's.
+    #[error("{} is no study of Optuna's", path.display())]
+    NotOptuna {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It does not follow which study of several is meant, or it is not there, or it has
+    /// several objectives.
+    #[error("{} {}", path.display(), which_words(wanted, names))]
+    WhichStudy {
+        /// The file.
+        path: PathBuf,
+        /// The name that was asked for.
+        wanted: Option<String>,
+        /// The studies that are there.
+        names: Vec<String>,
+    },
     /// A study was written by a later bomf.
     #[error("{} has schema {found}, but this bomf knows schemas up to {known}", path.display())]
     TooNew {
@@ -90,6 +107,17 @@ pub enum StudyError {
     },
 }
 
+fn which_words(wanted: &Option<String>, names: &[String]) -> String {
+    let there = match names {
+        [] => "it has none".to_string(),
+        names => format!("it has {}", names.join(", ")),
+    };
+    match wanted {
+        Some(wanted) => format!("has no study {wanted} with one objective: {there}"),
+        None => format!("does not have exactly one study with one objective: {there}"),
+    }
+}
+
 fn owner_words(owner: &Option<u32>) -> String {
     match owner {
         Some(owner) => format!(" by process {owner}"),
@@ -126,6 +154,9 @@ impl StudyError {
                      was stopped at its very beginning begins again with --overwrite"
                     .into(),
             ),
+            StudyError::NotOptuna { .. } => Some(
+                "give a journal file (JournalFileBackend) or an SQLite file of Optuna's".into(),
+            ),
             StudyError::TooNew { .. } => Some("use the bomf that wrote it, or a later one".into()),
             _ => None,
         }
@@ -139,6 +170,8 @@ impl StudyError {
                 | StudyError::Read { .. }
                 | StudyError::NoStudy { .. }
                 | StudyError::NotAStudy { .. }
+                | StudyError::NotOptuna { .. }
+                | StudyError::WhichStudy { .. }
                 | StudyError::TooNew { .. }
                 | StudyError::InUse { .. }
                 | StudyError::DatabaseLocked { .. }

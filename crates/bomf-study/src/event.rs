@@ -33,6 +33,15 @@ pub enum Event {
         /// Wall-clock time it took.
         seconds: f64,
     },
+    /// A configuration that was tried elsewhere, and is known to stage 1 before it begins.
+    Known {
+        /// Number of the trial in its own study, from 0.
+        trial: usize,
+        /// Hyperparameters by name.
+        parameters: IndexMap<String, serde_json::Value>,
+        /// What it came to, more being better.
+        value: f64,
+    },
     /// An evaluation of the full model during a fine-tuning run.
     Finetune {
         /// Which run, from 1, where there are several.

@@ -22,9 +22,12 @@ mod error;
 mod event;
 pub mod experiment;
 mod front;
+pub mod interchange;
 mod journal;
 mod lock;
 mod objective;
+mod plan;
+mod record;
 mod results;
 mod storage;
 
@@ -35,6 +38,8 @@ pub use front::{BlockWeights, Front, FrontPoint};
 pub use journal::{Journal, read_journal};
 pub use lock::{FolderLock, LOCK};
 pub use objective::{Direction, Objective, Scores};
+pub use plan::{Plan, Range};
+pub use record::{Evaluation, Record};
 pub use results::{
     BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,
     MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,

@@ -8,6 +8,7 @@ use crate::StudyError;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name of the lock's file; it is there while a program works on the folder, or after
 /// one was killed.
@@ -15,6 +16,11 @@ pub const LOCK: &str = ".bomf.lock";
 
 /// Tries to get hold of the file that bears the name: others may take it away meanwhile.
 const TRIES: usize = 100;
+
+/// How often, and after what pause, a lock that is held is asked for again: who looks whether
+/// a folder is in use ([`FolderLock::is_held`]) holds it for an instant.
+const LOOKS: usize = 3;
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Held while a program works on a folder.
 #[derive(Debug)]
@@ -36,12 +42,18 @@ impl FolderLock {
             path: path.clone(),
             source,
         };
+        let mut looks = 0;
         for _ in 0..TRIES {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false);
             let mut file = options.open(&path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                    looks += 1;
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     return Err(StudyError::InUse {
                         path: folder.into(),
@@ -64,6 +76,17 @@ impl FolderLock {
             path: folder.into(),
             owner: None,
         })
+    }
+}
+
+impl FolderLock {
+    /// Whether a program works on the folder now; writes nothing. A folder that cannot be
+    /// looked into is not held.
+    pub fn is_held(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join(LOCK)) else {
+            return false;
+        };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }
 
@@ -113,8 +136,10 @@ mod tests {
             matches!(error, StudyError::InUse { owner: Some(owner), .. } if owner == own),
             "{error}"
         );
+        assert!(FolderLock::is_held(dir.path()));
         drop(held);
         assert!(!dir.path().join(LOCK).exists());
+        assert!(!FolderLock::is_held(dir.path()));
         FolderLock::take(dir.path()).unwrap();
     }
 
@@ -122,6 +147,7 @@ mod tests {
     fn a_dead_owners_folder_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(LOCK), "1234567").unwrap();
+        assert!(!FolderLock::is_held(dir.path()));
         FolderLock::take(dir.path()).unwrap();
     }
 

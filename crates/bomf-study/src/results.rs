@@ -1,5 +1,6 @@
 //! The outcome of a study, as `results.json` holds it.
 
+use crate::interchange::KnownTrial;
 use crate::{Basin, BlockWeights, FrontPoint, Objective, Scores};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,9 @@ pub struct Stage1 {
     pub lora_r: Option<usize>,
     /// The trials in the order in which they ran; empty where stage 1 was skipped.
     pub trials: Vec<Stage1Trial>,
+    /// Trials of an earlier search that were known before it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownTrial>,
     /// Hyperparameters that the full run used.
     pub best: IndexMap<String, serde_json::Value>,
 }

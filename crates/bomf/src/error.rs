@@ -242,6 +242,18 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// No trial of an earlier search has the hyperparameters that are searched.
+    #[error("no trial of {study} in {} has {}: {}", path.display(), searched.join(" and "), names_words(names))]
+    UnknownTrials {
+        /// The file.
+        path: PathBuf,
+        /// The study.
+        study: String,
+        /// What is searched.
+        searched: Vec<String>,
+        /// What its trials have.
+        names: Vec<String>,
+    },
     /// A run that is to go on was of something else.
     #[error("{what} was {was} when the run began, and is {is} now")]
     OtherStudy {
@@ -290,6 +302,13 @@ fn is_bad_checkpoint(error: &CheckpointError) -> bool {
             | CheckpointError::NoSpace { .. }
             | CheckpointError::Io { .. }
     )
+}
+
+fn names_words(names: &[String]) -> String {
+    match names {
+        [] => "none is complete".into(),
+        names => format!("they have {}", names.join(", ")),
+    }
 }
 
 impl Error {
@@ -373,6 +392,10 @@ impl Error {
             Error::TooFewMembers { .. } => {
                 Some("give several model folders, or a folder of checkpoint-<step> folders".into())
             }
+            Error::UnknownTrials { .. } => Some(
+                "give the hyperparameters there the names that they have in stage1.space, or search those"
+                    .into(),
+            ),
             Error::OtherStudy { .. } => Some(
                 "put it back to go on, or begin another run in an output folder of its own".into(),
             ),
@@ -400,6 +423,7 @@ impl Error {
         match self {
             Error::Recipe(_)
             | Error::OtherStudy { .. }
+            | Error::UnknownTrials { .. }
             | Error::Unreadable { .. }
             | Error::OutputNotEmpty { .. }
             | Error::InputInOutput { .. }

@@ -9,6 +9,7 @@ pub mod merge;
 mod observer;
 mod output;
 mod pipeline;
+mod plan;
 pub mod recipe;
 mod request;
 
@@ -26,6 +27,7 @@ pub use pipeline::{
     MixturesRequest, bench, eval, finetune, fuse, generate, pick, pretrain, resume,
     resume_directory, run, search_mixtures, serve, statistics, tune,
 };
+pub use plan::{plan, read_record};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
     BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, GenerateRequest, Pick,

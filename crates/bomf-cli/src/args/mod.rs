@@ -3,10 +3,12 @@
 mod merging;
 mod model;
 mod pipeline;
+mod study;
 
 pub use merging::*;
 pub use model::*;
 pub use pipeline::*;
+pub use study::*;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -134,6 +136,10 @@ pub enum Command {
     Statistics(StatisticsArgs),
     /// Write report.html again from an output folder
     Report(ReportArgs),
+    /// A live page of a run, in the browser
+    Serve(ServeArgs),
+    /// Trials, mixtures and methods of a run as CSV, JSON or a study of Optuna's
+    Export(ExportArgs),
     /// Train a small encoder from nothing by masked language modelling
     Pretrain(PretrainArgs),
     /// Measure the speed of training or evaluation

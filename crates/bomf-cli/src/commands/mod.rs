@@ -6,6 +6,7 @@ mod demo;
 mod diff;
 mod eval;
 mod experiment;
+mod export;
 mod finetune;
 mod fuse;
 mod generate;
@@ -17,6 +18,7 @@ mod pretrain;
 mod report;
 mod resume;
 mod run;
+mod serve;
 mod statistics;
 mod tune;
 mod verify;
@@ -54,6 +56,8 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Statistics(args) => statistics::command(args, context),
         Command::Pick(args) => pick::command(args, context),
         Command::Report(args) => report::command(args, context),
+        Command::Serve(args) => serve::command(args, context),
+        Command::Export(args) => export::command(args, context),
         Command::Pretrain(args) => pretrain::command(args, context),
         Command::Bench(args) => bench::command(args, context),
         Command::Bo => bo::command(context),

@@ -3,6 +3,7 @@
 
 use super::labels::Labels;
 use super::plane;
+use super::specks::specks;
 use super::staircase::staircase;
 use crate::names;
 use crate::svg::figure::Plot;
@@ -212,19 +213,24 @@ impl<'v, 'a> Panel<'v, 'a> {
             (MethodName::RandomSimplex, "k-random"),
             (MethodName::Bomf, "k-bomf"),
         ] {
-            for scores in self.view.evaluated(name) {
-                let Some(p) = self.at(scores) else { continue };
-                if self.is_inside(p) {
-                    g.push(mark::mark(
-                        Shape::Disc,
-                        p.0,
-                        p.1,
-                        2.0,
-                        &format!("cloud {class}"),
-                    ));
-                } else {
-                    outside.evaluated += 1;
-                }
+            let places = || {
+                let all = self.view.evaluated(name);
+                all.filter_map(|scores| self.at(scores))
+            };
+            outside.evaluated += places().filter(|&p| !self.is_inside(p)).count();
+            let inside = || places().filter(|&p| self.is_inside(p));
+            if inside().count() > MOST_DOTS {
+                g.extend(specks(inside(), class));
+                continue;
+            }
+            for (x, y) in inside() {
+                g.push(mark::mark(
+                    Shape::Disc,
+                    x,
+                    y,
+                    2.0,
+                    &format!("cloud {class}"),
+                ));
             }
         }
         g
@@ -388,6 +394,9 @@ impl<'v, 'a> Panel<'v, 'a> {
         g
     }
 }
+
+/// Most evaluated mixtures of a kind that are an element each.
+const MOST_DOTS: usize = 2000;
 
 /// How far outside the frame a region's corner may lie.
 const FAR: f64 = 1e3;

@@ -6,11 +6,15 @@ mod curves;
 mod differences;
 mod front;
 mod hypervolume;
+mod importance;
 mod labels;
+mod parallel;
 mod plane;
+mod specks;
 mod stage1;
 mod stages;
 mod staircase;
+mod trial_curves;
 
 pub(crate) use basin::{barrier, basin, name as member};
 pub(crate) use coefficients::{NO_WEIGHT, coefficients, sparkline};
@@ -18,8 +22,11 @@ pub(crate) use curves::curves;
 pub(crate) use differences::differences;
 pub(crate) use front::Outside;
 pub(crate) use hypervolume::{hypervolume, overtakes};
+pub(crate) use importance::{LEAST_TRIALS, importance};
+pub(crate) use parallel::parallel;
 pub(crate) use stage1::{best as best_trial, stage1};
 pub(crate) use stages::stages;
+pub(crate) use trial_curves::trial_curves;
 
 use crate::svg::figure::Plot;
 use crate::svg::{Figure, Node};

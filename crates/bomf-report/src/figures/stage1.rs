@@ -2,6 +2,7 @@
 //! over the trials.
 
 use super::WIDTH;
+use super::specks::specks;
 use crate::format;
 use crate::names;
 use crate::svg::figure::Plot;
@@ -21,6 +22,8 @@ const LOG_FROM_RATES: f64 = 3.0;
 const COLUMNS: usize = 3;
 /// Most panels in all: more hyperparameters than this are not searched in practice.
 const MOST_PANELS: usize = 12;
+/// Most trials, the last ones, that are marks of their own.
+const MOST_MARKS: usize = 200;
 /// Height of a row of panels.
 const HEIGHT: f64 = 236.0;
 /// Height of the strip in which failed trials stand.
@@ -242,8 +245,17 @@ fn points(trials: &[Stage1Trial], across: &Across, sy: &Scale, plot: &Plot, fail
         g.push(text(plot.right, plot.bottom - 6.0, "end", "note", "failed"));
     }
     let best = best(trials);
+    let late = trials.len().saturating_sub(MOST_MARKS);
+    let early = trials.iter().zip(&across.places).take(late);
+    g.extend(specks(
+        early.filter_map(|(trial, x)| Some(((*x)?, value(trial).and_then(|v| sy.at(v))?))),
+        "k-checkpoint",
+    ));
     for (k, (trial, place)) in trials.iter().zip(&across.places).enumerate() {
         let Some(x) = *place else { continue };
+        if k < late && best != Some(k) {
+            continue;
+        }
         let mut tip = format!("trial {}", k + 1);
         match value(trial) {
             Some(v) => tip.push_str(&format!("\nvalue {}", format::fixed(v, 4))),

@@ -100,6 +100,7 @@ mod tests {
                 layers: 2,
                 frozen_layers: 1,
                 lora_r: None,
+                known: Vec::new(),
                 trials: Vec::new(),
                 best: Default::default(),
             },

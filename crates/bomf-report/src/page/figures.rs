@@ -131,7 +131,7 @@ fn search_caption(view: &View<'_>) -> Markup {
 }
 
 /// The weights over the training steps.
-pub(super) fn weights(view: &View<'_>) -> Markup {
+pub(crate) fn weights(view: &View<'_>) -> Markup {
     html! {
         section #weights {
             h2 { "Which checkpoints the mixture is made of" }
@@ -170,7 +170,7 @@ fn weights_facts(view: &View<'_>, weights: &[f64]) -> String {
 }
 
 /// The fine-tuning run.
-pub(super) fn training(view: &View<'_>) -> Markup {
+pub(crate) fn training(view: &View<'_>) -> Markup {
     let run = &view.results.finetune;
     html! {
         section #training {

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 const LONG: usize = 14;
 
 /// The table.
-pub(super) fn table(view: &View<'_>) -> Markup {
+pub(crate) fn table(view: &View<'_>) -> Markup {
     let front = &view.results.front;
     let objectives = view.objectives();
     let weights = front.iter().flat_map(|p| p.weights.iter().copied());

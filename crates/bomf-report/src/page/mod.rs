@@ -2,8 +2,8 @@
 
 mod between;
 mod closing;
-mod figures;
-mod front_table;
+pub(crate) mod figures;
+pub(crate) mod front_table;
 mod glossary;
 mod methods;
 mod summary;
@@ -78,7 +78,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// A drawing as part of the page.
-fn drawn(node: &Node) -> PreEscaped<String> {
+pub(crate) fn drawn(node: &Node) -> PreEscaped<String> {
     PreEscaped(node.to_string())
 }
 

@@ -396,6 +396,7 @@ fn stage1(dice: &mut Dice, metrics: &[&str]) -> Stage1 {
         layers: 6,
         frozen_layers: 3,
         lora_r: None,
+        known: Vec::new(),
         best: chosen,
         trials,
     }

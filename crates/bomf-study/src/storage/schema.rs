@@ -87,6 +87,18 @@ pub(super) fn migrate(
         .map_err(&failed)
 }
 
+/// Refuses what is no study, one that is not begun yet, and a later one.
+pub(super) fn check(
+    connection: &Connection,
+    path: &Path,
+    failed: impl Fn(rusqlite::Error) -> StudyError,
+) -> Result<(), StudyError> {
+    match done(connection, path, failed)? {
+        0 => Err(StudyError::NoStudy { path: path.into() }),
+        _ => Ok(()),
+    }
+}
+
 /// How many migrations a database has seen; refuses what is no study, or a later one.
 fn done(
     connection: &Connection,

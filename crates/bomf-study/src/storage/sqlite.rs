@@ -50,6 +50,26 @@ impl Sqlite {
         Self::with(path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
     }
 
+    /// Opens the study in a file that is there, and never writes to it: while another program
+    /// does, or where nobody may.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`], and [`StudyError::NoStudy`] too where its tables are not there yet.
+    pub fn open_to_read(path: &Path) -> Result<Self, StudyError> {
+        if !path.is_file() {
+            return Err(StudyError::NoStudy { path: path.into() });
+        }
+        let failed = |error| failed(path, error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.busy_timeout(PATIENCE).map_err(failed)?;
+        schema::check(&connection, path, failed)?;
+        Ok(Sqlite {
+            path: path.into(),
+            connection: Mutex::new(connection),
+        })
+    }
+
     fn with(path: &Path, flags: OpenFlags) -> Result<Self, StudyError> {
         let failed = |error| failed(path, error);
         let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;

@@ -213,6 +213,7 @@ fn fuse_here(
             layers,
             frozen_layers: 0,
             lora_r: None,
+            known: Vec::new(),
             trials: Vec::new(),
             best: IndexMap::new(),
         },

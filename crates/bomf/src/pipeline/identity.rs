@@ -1,7 +1,7 @@
 //! What a run is of, as facts in its ledger: enough to begin it again, and enough to know
 //! that what is begun again is the same run.
 
-use super::threads;
+use super::{known, threads};
 use crate::{Error, Recipe};
 use indexmap::IndexMap;
 use rayon::prelude::*;
@@ -80,6 +80,16 @@ impl Identity<'_> {
                 let is_data = |extension: &str| DATA_FILES.contains(&extension);
                 add("data_sha256", folder_digest(folder, &is_data)?);
             }
+        }
+        if let Some(file) = &self.recipe.stage1.known {
+            // What is wrong with it is told before anything is written.
+            known::read(self.recipe)?;
+            let path = Path::new(file);
+            let digest = file_digest(path).map_err(|source| Error::Unreadable {
+                path: path.into(),
+                source,
+            })?;
+            add("known_trials_sha256", digest);
         }
         if !self.members.is_empty() {
             let names: Vec<String> = self

@@ -27,6 +27,7 @@ mod generate;
 mod goals;
 mod identity;
 mod keeper;
+mod known;
 mod ledger;
 mod members;
 mod mixtures;

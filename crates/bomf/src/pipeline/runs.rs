@@ -169,6 +169,7 @@ mod tests {
             layers: 2,
             frozen_layers: 1,
             lora_r: None,
+            known: Vec::new(),
             best: trials[2].parameters.clone(),
             trials,
         };

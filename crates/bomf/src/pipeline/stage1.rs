@@ -2,6 +2,7 @@
 //! (BOMF, Jang et al. 2024, section 4.2): the lower layers frozen or adapters of low
 //! rank, a short run a trial, the trial's value that of its best checkpoint.
 
+use super::known;
 use super::ledger::Ledger;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
@@ -96,6 +97,7 @@ pub(super) fn search(
         frozen_layers,
         lora_r: lora.as_ref().map(|lora| lora.r),
         trials: Vec::new(),
+        known: Vec::new(),
         best: IndexMap::new(),
     };
     if recipe.stage1.trials == 0 || recipe.stage1.space.is_empty() {
@@ -231,6 +233,7 @@ pub(super) fn search_with(
             ..Default::default()
         },
     )?;
+    record.known = known::tell(recipe, &mut search, journal, observer)?;
     let mut rng = generator(recipe.seed, Purpose::Stage1);
     let mut seeds = generator(recipe.seed, Purpose::Trial);
     let patience = recipe
@@ -314,7 +317,7 @@ pub(super) fn search_with(
 
 /// The proposal that a trial's hyperparameters were; `None` for hyperparameters that are
 /// not of the space.
-fn configuration(
+pub(super) fn configuration(
     recipe: &Recipe,
     parameters: &IndexMap<String, serde_json::Value>,
 ) -> Option<Configuration> {

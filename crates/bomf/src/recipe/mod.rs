@@ -111,6 +111,12 @@ pub struct Stage1 {
     /// than the full one: ranges beyond 1e-4 are for small models. Where the full run
     /// trains adapters, the default for `learning_rate` is 1e-4 to 2e-3.
     pub space: IndexMap<Hyperparameter, Dimension>,
+    /// A study of Optuna's, a journal file or an SQLite file: its finished trials are known to
+    /// the search before its own begin, and count beside them. Their values must be what
+    /// stage 1 maximises here: the same model, data and length. Default none.
+    pub known: Option<String>,
+    /// The study of that file, where it has several with one objective.
+    pub known_study: Option<String>,
 }
 
 /// What makes the lightweight model of stage 1 light.
@@ -496,6 +502,8 @@ impl Default for Stage1 {
             frozen_layers: FrozenLayers::Half,
             lora_r: 4,
             evaluations_per_epoch: 2,
+            known: None,
+            known_study: None,
             space: IndexMap::from_iter([
                 (
                     Hyperparameter::LearningRate,

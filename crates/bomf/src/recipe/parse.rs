@@ -330,6 +330,10 @@ fn stage1(mut section: Section<'_>, fixed: &Finetune) -> Result<Stage1, RecipeEr
         &mut stage1.evaluations_per_epoch,
         |f| f.count(1, 1000),
     )?;
+    section.read("known", &mut stage1.known, |f| f.text().map(Some))?;
+    section.read("known_study", &mut stage1.known_study, |f| {
+        f.text().map(Some)
+    })?;
     match section.field("space") {
         Some(field) => stage1.space = space(&field, fixed, stage1.trials > 0)?,
         None => stage1.space.retain(|&name, _| !is_fixed(fixed, name)),

@@ -494,6 +494,8 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         recipe.stage2.evaluations = rest.3;
         recipe.stage2.patience = rest.3.map(|n| n + 1);
         recipe.stage1.patience = rest.3.map(|n| n % 100 + 1);
+        recipe.stage1.known = recipe.task.positive_label.clone();
+        recipe.stage1.known_study = recipe.task.columns.text.clone();
         recipe.stage2.ref_point = rest.4.map(|(loss, metric)| {
             IndexMap::from_iter([
                 (Optimised::Loss, loss),

@@ -224,6 +224,16 @@ fn stage1(out: &mut Writer, stage1: &Stage1) {
         stage1.evaluations_per_epoch,
         "on the select split",
     );
+    out.field(
+        "known",
+        optional_text(&stage1.known),
+        "a study of Optuna's whose finished trials count beside its own",
+    );
+    out.field(
+        "known_study",
+        optional_text(&stage1.known_study),
+        "which study of that file; null: the one with one objective",
+    );
     if stage1.space.is_empty() {
         out.field("space", "{}", "nothing is searched");
     } else {

@@ -13,6 +13,7 @@ mod failure;
 mod fixture;
 mod foreign;
 mod kinds;
+mod known;
 mod lora;
 mod merging;
 mod run;

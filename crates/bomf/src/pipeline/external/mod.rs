@@ -306,6 +306,7 @@ pub(super) fn fuse(
             layers: 0,
             frozen_layers: 0,
             lora_r: None,
+            known: Vec::new(),
             trials: Vec::new(),
             best: IndexMap::new(),
         },

@@ -210,6 +210,7 @@ impl Prepared<'_> {
             frozen_layers: 0,
             lora_r: None,
             trials: Vec::new(),
+            known: Vec::new(),
             best: Default::default(),
         };
         stage1::search_with(
