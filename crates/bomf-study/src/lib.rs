@@ -13,6 +13,9 @@
 //! | `results.json` | [`Results`] | once, at the end |
 //! | `study.db` | [`Storage`] | a record as each trial, run or evaluation ends: what `bomf resume` goes on from |
 //!
+//! Trials may wait in a [`Queue`] for workers on several hosts; a study then lies on a server
+//! ([`Postgres`]).
+//!
 //! Objectives are kept in their own direction (a loss is minimised, an accuracy
 //! maximised), each with its [`Direction`]; nothing in here is turned around.
 
@@ -23,6 +26,7 @@ mod front;
 mod journal;
 mod lock;
 mod objective;
+mod queue;
 mod results;
 mod storage;
 
@@ -33,11 +37,12 @@ pub use front::{BlockWeights, Front, FrontPoint};
 pub use journal::{Journal, read_journal};
 pub use lock::{FolderLock, LOCK};
 pub use objective::{Direction, Objective, Scores};
+pub use queue::{Claim, Job, Queue, Standing};
 pub use results::{
     BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,
     MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,
 };
 pub use storage::{
-    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Sqlite, Storage,
-    TrialRecord,
+    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Postgres, Sqlite, Storage,
+    TrialRecord, is_url, password_in, without_password,
 };
