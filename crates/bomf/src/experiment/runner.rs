@@ -140,6 +140,7 @@ impl Setting<'_> {
                     out: out.clone(),
                     threads: self.threads,
                     seed: None,
+                    launch: Vec::new(),
                 };
                 pipeline::resume(&request, observer)?;
             }
@@ -186,6 +187,7 @@ impl Setting<'_> {
                     recipe,
                     threads: self.threads,
                     overwrite: true,
+                    workers: None,
                 };
                 pipeline::run(&request, observer)?;
             }
