@@ -346,19 +346,24 @@ fn a_study_on_a_server_has_workers_by_its_url_and_goes_on() {
     let Some(server) = server::Server::start() else {
         return;
     };
-    let (place, url) = (place(), server.study());
+    // All trials but the first last for as long as there is a file.
+    let dir = by_program("while [ -e hold -a \"$BOMF_TRIAL\" != 0 ]; do sleep 0.05; done");
+    let (place, url) = (dir.path(), server.study());
+    let alone = tune_by_program(place, "alone", "");
+    fs::write(place.join("hold"), "").unwrap();
     let out = place.join("served");
-    let more = ["--workers", "1", "--remote-workers", "1", "--storage", &url];
-    let mut run = start(&tune("served", &more));
+    let more = format!("--workers 1 --remote-workers 1 --storage {url}");
+    let words = tune_words("served", &more);
+    let mut run = start_in(place, &words.split_whitespace().collect::<Vec<_>>());
     until("a first trial", || {
         fs::read_to_string(out.join("trials.jsonl")).is_ok_and(|text| text.contains('\n'))
     });
     // Another one of this name, here or elsewhere, is refused, and leaves nothing behind.
-    for (arguments, expected) in [
-        (tune("elsewhere", &more), "there is a study at"),
-        (vec!["resume", "served", "--quiet"], "is in use"),
+    for (words, expected) in [
+        (tune_words("elsewhere", &more), "there is a study at"),
+        ("resume served --quiet".into(), "is in use"),
     ] {
-        let output = bomf(place, &arguments);
+        let output = bomf(place, &words.split_whitespace().collect::<Vec<_>>());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(expected), "{said}");
@@ -366,24 +371,20 @@ fn a_study_on_a_server_has_workers_by_its_url_and_goes_on() {
     assert!(!place.join("elsewhere").exists());
     run.kill().unwrap();
     end(run);
+    fs::remove_file(place.join("hold")).unwrap();
     assert!(!out.join("study.db").exists());
     let kept = fs::read_to_string(out.join("study.url")).unwrap();
     assert!(kept.starts_with("postgresql://"), "{kept}");
 
-    let worker = start(&["worker", &url]);
+    let worker = start_in(place, &["worker", &url]);
     done(place, &["resume", "served", "--quiet"]);
     let (code, said) = end(worker);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(&outcome(&out), undisturbed());
-
-    let again = [&more[..], &["--overwrite"]].concat();
-    let worker = start(&["worker", &url]);
-    assert_eq!(end(worker).0, Some(0), "all is done");
-    done(
-        place,
-        &tune("served", &[&again[2..], &["--workers", "2"]].concat()),
-    );
-    assert_eq!(outcome(&out).0.len(), 6);
+    assert_eq!(outcome(&out), alone);
+    let late = start_in(place, &["worker", &url]);
+    assert_eq!(end(late).0, Some(0), "all is done");
+    let again = format!("--workers 2 --storage {url} --overwrite");
+    assert_eq!(tune_by_program(place, "served", &again), alone);
 }
 
 #[test]
@@ -411,18 +412,24 @@ fn a_url_that_cannot_be_is_said_before_anything_is_written() {
 
 #[test]
 fn two_programs_cannot_lead_one_run() {
-    let out = place().join("led");
-    let run = start(&tune("led", &["--workers", "1"]));
-    until("the study is there", || out.join("study.db").is_file());
-    for arguments in [
-        tune("led", &["--workers", "1", "--overwrite"]),
-        vec!["resume", "led", "--quiet"],
+    let dir = by_program("while [ -e hold ]; do sleep 0.05; done");
+    let place = dir.path();
+    fs::write(place.join("hold"), "").unwrap();
+    let words = tune_words("led", "--workers 1");
+    let run = start_in(place, &words.split_whitespace().collect::<Vec<_>>());
+    until("the study is there", || {
+        place.join("led/study.db").is_file()
+    });
+    for words in [
+        tune_words("led", "--workers 1 --overwrite"),
+        "resume led --quiet".into(),
     ] {
-        let output = bomf(place(), &arguments);
+        let output = bomf(place, &words.split_whitespace().collect::<Vec<_>>());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains("is in use by process"), "{said}");
     }
+    fs::remove_file(place.join("hold")).unwrap();
     let (code, said) = end(run);
     assert_eq!(code, Some(0), "{said}");
 }
