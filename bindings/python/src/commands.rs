@@ -58,6 +58,7 @@ fn run_request(
         recipe: recipe(text.as_deref(), &name, seed)?,
         threads,
         overwrite,
+        workers: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! How a command fails: in words, with a hint, and with an exit code.
 
+use crate::commands::{MOST_WORKERS, SHORTEST_LEASE};
 use std::error::Error;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -40,6 +41,12 @@ pub enum Failure {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes for a token")]
     NoToken,
+    /// Workers that cannot be.
+    #[error("the numbers of workers go up to {MOST_WORKERS}, and a lease from {} s on", SHORTEST_LEASE.as_secs())]
+    Workers,
+    /// A server for workers of whom there are none.
+    #[error("--storage is for workers, and there are none")]
+    NoWorkers,
     /// A panic.
     #[error("bomf failed by its own fault")]
     Bug,
@@ -91,7 +98,11 @@ impl Failure {
                 Some("--host takes an address of this machine, or 0.0.0.0 for all of them".into())
             }
             Failure::Serve(_) | Failure::NoToken => None,
-            Failure::Write { .. } | Failure::Read { .. } | Failure::NotTheSame { .. } => None,
+            Failure::Write { .. }
+            | Failure::Read { .. }
+            | Failure::NotTheSame { .. }
+            | Failure::Workers => None,
+            Failure::NoWorkers => Some("give --workers or --remote-workers".into()),
         }
     }
 
@@ -99,6 +110,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Bomf(error) if error.is_bad_input() => 2,
+            Failure::Workers | Failure::NoWorkers => 2,
             _ => 1,
         }
     }

@@ -29,3 +29,12 @@ pub fn listen(bars: &MultiProgress) -> Flag {
     }
     flag
 }
+
+/// Sets the flag when standard input ends: whoever holds its other end has gone, or says that
+/// this program is to go.
+pub fn when_stdin_ends(flag: Flag) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        flag.store(true, Ordering::SeqCst);
+    });
+}

@@ -60,6 +60,11 @@ impl Progress {
         }
     }
 
+    /// What stops the work once it is set.
+    pub fn stop(&self) -> Flag {
+        self.stop.clone()
+    }
+
     fn bar(&self, phase: Phase, total: u64) -> ProgressBar {
         let template = match phase {
             _ if is_of_bytes(phase) => BYTES,

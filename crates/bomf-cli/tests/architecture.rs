@@ -47,6 +47,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("indicatif", "bomf-cli"),
     ("tracing-subscriber", "bomf-cli"),
     ("maud", "bomf-report"),
+    ("postgres", "bomf-study"),
     ("rusqlite", "bomf-study"),
     ("hf-hub", "bomf"),
     ("serde-saphyr", "bomf"),

@@ -58,6 +58,8 @@ fn help_shows_what_there_is_with_examples() {
         "pretrain",
         "bench",
         "bo",
+        "resume",
+        "worker",
     ] {
         let help = told(folder.path(), &[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{help}");

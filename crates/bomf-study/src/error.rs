@@ -85,11 +85,57 @@ pub enum StudyError {
         /// What it is.
         what: String,
     },
+    /// A trial is no longer in the hands of this worker.
+    #[error("trial {number} is no longer this worker's: its lease ran out (attempt {attempt})")]
+    LeaseLost {
+        /// Its number.
+        number: usize,
+        /// The attempt that was this worker's.
+        attempt: u64,
+    },
     /// There is no room for a record.
     #[error("cannot write {}: the disk is full", path.display())]
     DatabaseFull {
         /// The database.
         path: PathBuf,
+    },
+    /// A URL is none of a PostgreSQL study.
+    #[error("{url} is no URL of a study: {reason}")]
+    Url {
+        /// The URL without its password.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A URL asks for an encrypted connection.
+    #[error("{url} asks for an encrypted connection, which bomf cannot make")]
+    NoTls {
+        /// The URL without its password.
+        url: String,
+    },
+    /// There is a study of this name.
+    #[error("there is a study at {url} already")]
+    StudyExists {
+        /// The URL without its password.
+        url: String,
+    },
+    /// A server cannot be reached, or says no.
+    #[error("{url}: {source}")]
+    Server {
+        /// The URL without its password.
+        url: String,
+        /// Why.
+        source: postgres::Error,
+    },
+    /// A server was away for longer than can be waited.
+    #[error("{url} has been away for {seconds} s: {source}")]
+    Away {
+        /// The URL without its password.
+        url: String,
+        /// How long it was waited for.
+        seconds: u64,
+        /// What it, or the network, said last.
+        source: postgres::Error,
     },
     /// Another program holds the database.
     #[error("{} is locked by another program", path.display())]
@@ -143,7 +189,24 @@ impl StudyError {
             StudyError::DatabaseLocked { .. } => Some(
                 "close what holds it open, then go on with `bomf resume`: nothing is lost".into(),
             ),
-            StudyError::Database { .. } => {
+            StudyError::Url { .. } => Some(
+                "such as postgresql://user@host/database?study=name; the password may stand in \
+                 PGPASSWORD"
+                    .into(),
+            ),
+            StudyError::NoTls { .. } => Some(
+                "use a network that needs none or a tunnel (`ssh -L`), and take `sslmode` out"
+                    .into(),
+            ),
+            StudyError::StudyExists { .. } => Some(
+                "go on with it by `bomf resume`, name another one (`?study=NAME`), or replace it \
+                 with --overwrite"
+                    .into(),
+            ),
+            StudyError::Server { .. } => {
+                Some("check host, database, user and password (PGPASSWORD)".into())
+            }
+            StudyError::Database { .. } | StudyError::Away { .. } => {
                 Some("once that is mended, go on with `bomf resume`: nothing is lost".into())
             }
             StudyError::InUse { .. } => {
@@ -174,6 +237,9 @@ impl StudyError {
                 | StudyError::WhichStudy { .. }
                 | StudyError::TooNew { .. }
                 | StudyError::InUse { .. }
+                | StudyError::Url { .. }
+                | StudyError::NoTls { .. }
+                | StudyError::StudyExists { .. }
                 | StudyError::DatabaseLocked { .. }
         )
     }

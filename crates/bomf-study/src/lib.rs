@@ -14,6 +14,9 @@
 //! | `experiment.json` | [`experiment::Experiment`] | after each run of an experiment |
 //! | `study.db` | [`Storage`] | a record as each trial, run or evaluation ends: what `bomf resume` goes on from |
 //!
+//! Trials may wait in a [`Queue`] for workers on several hosts; a study then lies on a server
+//! ([`Postgres`]).
+//!
 //! Objectives are kept in their own direction (a loss is minimised, an accuracy
 //! maximised), each with its [`Direction`]; nothing in here is turned around.
 
@@ -27,6 +30,7 @@ mod journal;
 mod lock;
 mod objective;
 mod plan;
+mod queue;
 mod record;
 mod results;
 mod storage;
@@ -40,11 +44,12 @@ pub use lock::{FolderLock, LOCK};
 pub use objective::{Direction, Objective, Scores};
 pub use plan::{Plan, Range};
 pub use record::{Evaluation, Record};
+pub use queue::{Claim, Job, Queue, Standing};
 pub use results::{
     BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,
     MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,
 };
 pub use storage::{
-    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Sqlite, Storage,
-    TrialRecord,
+    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Postgres, Sqlite, Storage,
+    TrialRecord, is_url, password_in, without_password,
 };

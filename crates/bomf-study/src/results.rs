@@ -127,12 +127,18 @@ pub struct FurtherRun {
     pub curve: Vec<CurvePoint>,
 }
 
+/// A number, or NaN for null.
+fn or_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Option::<f64>::deserialize(deserializer).map(|number| number.unwrap_or(f64::NAN))
+}
+
 /// Scores at one step of the fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Optimiser steps made.
     pub step: u64,
-    /// Mean training loss since the point before.
+    /// Mean training loss since the point before. JSON has no NaN: it is null there.
+    #[serde(deserialize_with = "or_nan")]
     pub train_loss: f64,
     /// Scores on the select split.
     pub select: Scores,

@@ -5,13 +5,17 @@
     reason = "helpers of tests may unwrap as tests do"
 )]
 
+mod server;
+
 use bomf_study::{
     CurvePoint, EvaluatedSplit, EvaluationRecord, Finetune, FinetuneRecord, MemberRecord, Memory,
-    Scores, Sqlite, State, Storage, StudyError, TrialRecord,
+    Postgres, Scores, Sqlite, State, Storage, StudyError, TrialRecord,
 };
 use indexmap::IndexMap;
 use proptest::prelude::*;
+use server::Server;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Numbers that decimal digits or a careless format would change.
 const AWKWARD: [f64; 7] = [
@@ -117,6 +121,26 @@ fn check(test: impl Fn(Box<dyn Storage>, &dyn Fn(Box<dyn Storage>) -> Box<dyn St
         drop(storage);
         Box::new(Sqlite::open(&path).unwrap())
     });
+    if let Some(server) = server() {
+        let url = server.study();
+        test(Box::new(Postgres::create(&url).unwrap()), &|storage| {
+            drop(storage);
+            Box::new(Postgres::open(&url).unwrap())
+        });
+        Postgres::remove(&url).unwrap();
+    }
+}
+
+/// One server for all tests; the last of them takes it along.
+fn server() -> Option<Arc<Server>> {
+    static SERVER: Mutex<Option<Weak<Server>>> = Mutex::new(None);
+    let mut known = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(server) = known.as_ref().and_then(Weak::upgrade) {
+        return Some(server);
+    }
+    let server = Arc::new(Server::start()?);
+    *known = Some(Arc::downgrade(&server));
+    Some(server)
 }
 
 #[track_caller]
@@ -149,9 +173,11 @@ fn what_is_stored_is_read_back_to_the_bit_in_its_order() {
         let known = facts(&[("seed", "0"), ("data", "äöü \"'"), ("a", "")]);
         study.add_facts(&known).unwrap();
         study.add_trial(&failed(7)).unwrap();
-        (0..7)
+        (3..7)
             .rev()
             .for_each(|n| study.add_trial(&trial(n)).unwrap());
+        study.add_trials(&[trial(2), trial(0), trial(1)]).unwrap();
+        study.add_trials(&[]).unwrap();
         study.add_finetune(&run(2)).unwrap();
         study.add_finetune(&run(1)).unwrap();
         let mixtures: Vec<Vec<f64>> = AWKWARD.iter().map(|w| vec![*w, 0.5]).collect();
@@ -199,6 +225,8 @@ fn what_is_stored_is_final() {
             assert_final(study.add_facts(&facts(&[("new", "x"), ("seed", "1")])));
             assert_final(study.add_trial(&failed(0)));
             assert_final(study.add_trial(&trial(0)));
+            assert_final(study.add_trials(&[trial(1), trial(0)]));
+            assert_final(study.add_trials(&[trial(1), trial(1)]));
             assert_final(study.add_finetune(&run(1)));
             let other = EvaluationRecord {
                 seconds: 9.0,

@@ -2,6 +2,7 @@
 
 use crate::EvaluatorFault;
 use crate::hub::HubError;
+use crate::output::STUDY_URL;
 use crate::recipe::RecipeError;
 use bomf_checkpoint::CheckpointError;
 use bomf_fuse::FuseError;
@@ -264,6 +265,38 @@ pub enum Error {
         /// What it is.
         is: String,
     },
+    /// A worker of this host cannot work, or dies again and again.
+    #[error("worker {place} failed: {said} (its log is {})", log.display())]
+    Worker {
+        /// Its number, from 1.
+        place: usize,
+        /// What it said last, or how it ended.
+        said: String,
+        /// Whether it was asked for what cannot be done.
+        is_bad_input: bool,
+        /// All that it said.
+        log: PathBuf,
+    },
+    /// Every worker that had a trial has died.
+    #[error("trial {trial} was lost with the worker that had it, {times} times")]
+    TrialLost {
+        /// Its number.
+        trial: usize,
+        /// How often.
+        times: u64,
+    },
+    /// The observer asked a worker to stop.
+    #[error("interrupted{}", given_back_words(trial))]
+    WorkerInterrupted {
+        /// The trial that it gave back.
+        trial: Option<usize>,
+    },
+    /// A run trains its own trials.
+    #[error("the run in {study} has no trials for workers")]
+    NoWorkers {
+        /// Where its study is.
+        study: String,
+    },
     /// The observer asked to stop.
     #[error("interrupted{}", on_disk_words(out, on_disk))]
     Interrupted {
@@ -278,6 +311,13 @@ fn on_disk_words(out: &std::path::Path, on_disk: &[String]) -> String {
     match on_disk {
         [] => "; nothing was written".into(),
         files => format!("; {} holds {}", out.display(), files.join(", ")),
+    }
+}
+
+fn given_back_words(trial: &Option<usize>) -> String {
+    match trial {
+        Some(trial) => format!("; trial {trial} was given back"),
+        None => String::new(),
     }
 }
 
@@ -399,8 +439,23 @@ impl Error {
             Error::OtherStudy { .. } => Some(
                 "put it back to go on, or begin another run in an output folder of its own".into(),
             ),
+            Error::Worker { .. } => {
+                Some("once that is mended, go on with `bomf resume`: nothing is lost".into())
+            }
+            Error::TrialLost { .. } => Some(
+                "did they run out of memory? With fewer workers each has more; go on with \
+                 `bomf resume`"
+                    .into(),
+            ),
+            Error::NoWorkers { .. } => {
+                Some("begin it with `bomf tune --workers N` or `bomf run --workers N`".into())
+            }
             // What is in the folder can go on, unless it was not to.
-            Error::Interrupted { out, .. } if out.join(DATABASE).is_file() => {
+            Error::Interrupted { out, .. }
+                if [DATABASE, STUDY_URL]
+                    .iter()
+                    .any(|name| out.join(name).is_file()) =>
+            {
                 Some(format!("go on with `bomf resume {}`", out.display()))
             }
             Error::Bo(_)
@@ -413,6 +468,7 @@ impl Error {
             | Error::Threads { .. }
             | Error::Conversation { .. }
             | Error::Output { .. }
+            | Error::WorkerInterrupted { .. }
             | Error::Interrupted { .. } => None,
         }
     }
@@ -421,9 +477,11 @@ impl Error {
     /// bomf itself.
     pub fn is_bad_input(&self) -> bool {
         match self {
+            Error::Worker { is_bad_input, .. } => *is_bad_input,
             Error::Recipe(_)
             | Error::OtherStudy { .. }
             | Error::UnknownTrials { .. }
+            | Error::NoWorkers { .. }
             | Error::Unreadable { .. }
             | Error::OutputNotEmpty { .. }
             | Error::InputInOutput { .. }
@@ -482,6 +540,8 @@ impl Error {
             | Error::Conversation { .. }
             | Error::Evaluator { .. }
             | Error::Trainer { .. }
+            | Error::TrialLost { .. }
+            | Error::WorkerInterrupted { .. }
             | Error::Interrupted { .. } => false,
         }
     }

@@ -25,12 +25,13 @@ pub use output::{claim_output, read_output};
 pub use pipeline::{
     Conversation, EvaluatorFault, Generated, Keeper, Measurement, MixtureMethod, MixturesOutcome,
     MixturesRequest, bench, eval, finetune, fuse, generate, pick, pretrain, resume,
-    resume_directory, run, search_mixtures, serve, statistics, tune,
+    resume_directory, run, search_mixtures, serve, statistics, tune, worker, worker_directory,
 };
 pub use plan::{plan, read_record};
 pub use recipe::{Recipe, RecipeError};
 pub use request::{
     BenchMode, BenchOutcome, BenchRequest, Dtype, EvalRequest, FuseRequest, GenerateRequest, Pick,
     PickRequest, PretrainOutcome, PretrainRequest, Prompts, ResumeRequest, Resumed, RunRequest,
-    Split, StatisticsKind, StatisticsOutcome, StatisticsRequest,
+    Split, StatisticsKind, StatisticsOutcome, StatisticsRequest, WorkerOutcome, WorkerRequest,
+    Workers,
 };

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 pub(crate) const RECIPE: &str = "recipe.yaml";
 
 /// What a run writes beside it, and what is removed before another one.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     DATABASE,
+    STUDY_URL,
     "trials.jsonl",
     "pareto.json",
     "results.json",
@@ -19,6 +20,8 @@ const FILES: [&str; 8] = [
     TRAINER_LOG,
     TUNED,
 ];
+/// Where the study is that lies on a server, without the password.
+pub(crate) const STUDY_URL: &str = "study.url";
 /// The recipe with the outcome of stage 1 filled in.
 pub(crate) const TUNED: &str = "tuned.yaml";
 /// What the name of the folder begins with in which a run keeps candidates for its
@@ -33,7 +36,9 @@ pub(crate) const TRAINING: &str = ".candidates-training-";
 pub(crate) const ADAPTERS: &str = "adapters";
 /// The folder of a program's training run.
 pub(crate) const TRAINER: &str = "trainer";
-const FOLDERS: [&str; 4] = ["fused", "members", ADAPTERS, TRAINER];
+/// The folder of what local workers say and write.
+pub(crate) const WORKERS: &str = "workers";
+const FOLDERS: [&str; 5] = ["fused", "members", ADAPTERS, TRAINER, WORKERS];
 
 /// Makes `out` ready for a run and writes its recipe there.
 ///

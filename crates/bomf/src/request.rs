@@ -1,7 +1,9 @@
 //! What the pipeline is asked for: one struct a command.
 
 use crate::Recipe;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A whole run, or its first steps alone: `bomf run`, `tune` and `finetune`.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +22,66 @@ pub struct RunRequest {
     pub threads: usize,
     /// Whether the earlier output of a run in `out` may be replaced.
     pub overwrite: bool,
+    /// Who trains the trials of stage 1; `None`: this process, one after the other.
+    pub workers: Option<Workers>,
+}
+
+/// Workers for the trials of stage 1.
+///
+/// With `n` of them in all, up to `2 n - 1` trials are under way or wait, so that none of
+/// them idles while a slow one is at work; the search counts these as pending. What it comes
+/// to depends on `n`, and not on who was fast: with one worker it is what it is without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workers {
+    /// How many are started here, as processes of their own that share the cores.
+    pub local: usize,
+    /// How many more are counted on, which somebody starts: `bomf worker`.
+    pub elsewhere: usize,
+    /// How long a worker may give no sign of life before another one takes its trial over.
+    pub lease: Duration,
+    /// The command that a local worker is started by; its options and the study follow.
+    pub launch: Vec<OsString>,
+    /// URL of the PostgreSQL study that workers of other hosts can reach; `None` keeps the study
+    /// in the output folder, for workers of this host.
+    pub storage: Option<String>,
+}
+
+impl Workers {
+    /// The lease where none is asked for.
+    pub const LEASE: Duration = Duration::from_secs(60);
+
+    /// How many there are in all, at least 1.
+    pub fn all(&self) -> usize {
+        (self.local + self.elsewhere).max(1)
+    }
+}
+
+/// A worker: `bomf worker`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerRequest {
+    /// Output folder of a run on this host, or URL of its study on a server.
+    pub study: String,
+    /// The model, where it has another name on this host; its files must be the same.
+    pub model: Option<String>,
+    /// Folder of the data, likewise.
+    pub data: Option<PathBuf>,
+    /// Threads; 0 takes as many as the run says.
+    pub threads: usize,
+    /// The name of the worker, which no other ever had; `None` makes one.
+    pub name: Option<String>,
+    /// Folder for what a training program writes; `None` takes a temporary one.
+    pub folder: Option<PathBuf>,
+}
+
+/// What a worker did.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct WorkerOutcome {
+    /// Its name.
+    pub worker: String,
+    /// Trials that it finished.
+    pub trials: usize,
+    /// Wall-clock time.
+    pub seconds: f64,
 }
 
 /// Stage 2 on checkpoints that exist: `bomf fuse`.
@@ -50,6 +112,8 @@ pub struct ResumeRequest {
     pub threads: usize,
     /// Its seed, to be sure; another one is refused.
     pub seed: Option<u64>,
+    /// As [`Workers::launch`], for a run that had workers.
+    pub launch: Vec<OsString>,
 }
 
 /// What a run that went on came to.

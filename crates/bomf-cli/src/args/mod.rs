@@ -106,6 +106,8 @@ pub enum Command {
     Run(RunArgs),
     /// Go on with a run that was stopped, without repeating what it finished
     Resume(ResumeArgs),
+    /// Train trials of a run's stage 1, beside others that do
+    Worker(WorkerArgs),
     /// The whole pipeline on a small model and data set that come along
     Demo(DemoArgs),
     /// Stage 1 alone: search hyperparameters on the lightweight model

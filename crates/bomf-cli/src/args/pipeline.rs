@@ -9,6 +9,7 @@ Examples:
   bomf run --model ./all-MiniLM-L6-v2 --data ./mrpc --out ./mrpc-bomf
   bomf run --model hf:google-bert/bert-base-uncased --data ./mrpc --out ./out --seed 1
   bomf run --model ./model --data ./data --out ./again --recipe ./out/recipe.yaml
+  bomf run --model ./model --data ./data --out ./out --workers 4
 
 The output folder then holds fused/ (a Hugging Face model), members/, results.json,
 pareto.json, trials.jsonl, recipe.yaml and report.html.")]
@@ -17,18 +18,23 @@ pub struct RunArgs {
     pub source: Source,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub workers: WorkersArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   bomf tune --model ./model --data ./mrpc --out ./tuned
-  bomf tune --model ./model --data ./mrpc --out ./tuned --recipe recipe.yaml --output-format json")]
+  bomf tune --model ./model --data ./mrpc --out ./tuned --recipe recipe.yaml --output-format json
+  bomf tune --model ./model --data ./mrpc --out ./tuned --workers 2")]
 pub struct TuneArgs {
     #[command(flatten)]
     pub source: Source,
     #[command(flatten)]
     pub target: Target,
+    #[command(flatten)]
+    pub workers: WorkersArgs,
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +84,55 @@ pub struct ExperimentArgs {
     /// Output folder
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// Who trains the trials of stage 1
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Workers")]
+pub struct WorkersArgs {
+    /// Train trials side by side in so many processes, which share the threads
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub workers: usize,
+    /// Count on so many more, which are started by `bomf worker`
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub remote_workers: usize,
+    /// Seconds without a sign of life after which a worker's trial goes to another
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
+    pub lease: f64,
+    /// Keep the study on a PostgreSQL server, for workers on other hosts
+    #[arg(long, value_name = "URL")]
+    pub storage: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  bomf tune --model ./model --data ./mrpc --out ./tuned --remote-workers 2
+  bomf worker ./tuned
+  bomf worker postgresql://me@host/database?study=mrpc
+
+Trains trials of stage 1 until there are no more. SIGTERM or Ctrl-C gives the trial at hand
+back at once; the trial of a worker that dies goes to another. Version, recipe, model and data
+must be those of the run. A password may stand in PGPASSWORD.")]
+pub struct WorkerArgs {
+    /// Output folder of the run, on this host, or where its study is
+    #[arg(value_name = "DIR|URL")]
+    pub study: String,
+    /// The model, where it has another name here than the run's
+    #[arg(long, value_name = "DIR|hf:NAME")]
+    pub model: Option<String>,
+    /// The folder of the data, where it is another one here
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder that a training program writes to, instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// The worker's name, which no other ever had
+    #[arg(long, hide = true)]
+    pub name: Option<String>,
+    /// Go when standard input ends
+    #[arg(long, hide = true)]
+    pub tied: bool,
 }
 
 /// A model, data and what to do with them

@@ -56,6 +56,7 @@ pub fn command(args: DemoArgs, context: &mut Context<'_>) -> Result<(), Failure>
         recipe,
         threads: context.global.threads,
         overwrite: true,
+        workers: None,
     };
     run::run(&request, context)
 }

@@ -22,14 +22,17 @@ mod serve;
 mod statistics;
 mod tune;
 mod verify;
+mod worker;
 
-use crate::args::{Command, Global, OutputFormat, Source, Target};
+use crate::args::{Command, Global, OutputFormat, Source, Target, WorkersArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::progress::Progress;
-use bomf::{Recipe, RunRequest};
+use bomf::{Recipe, RunRequest, Workers};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 /// What every command is given.
 pub struct Context<'a> {
@@ -37,11 +40,24 @@ pub struct Context<'a> {
     pub progress: Progress,
 }
 
+/// The most workers of either kind: each is a process with a model in memory.
+pub const MOST_WORKERS: usize = 1024;
+
+/// The shortest lease: signs of life are given thrice within it, over networks.
+pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
+/// The command by which this program starts a worker.
+fn launch() -> Vec<OsString> {
+    let program = std::env::current_exe().map_or_else(|_| "bomf".into(), OsString::from);
+    vec![program, "worker".into()]
+}
+
 pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::command(args, context),
         Command::Demo(args) => demo::command(args, context),
         Command::Resume(args) => resume::command(args, context),
+        Command::Worker(args) => worker::command(args, context),
         Command::Tune(args) => tune::command(args, context),
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),
@@ -86,7 +102,29 @@ impl Context<'_> {
             out: target.out,
             threads: self.global.threads,
             overwrite: target.overwrite,
+            workers: None,
         })
+    }
+
+    /// The workers that were asked for.
+    fn workers(&self, args: &WorkersArgs) -> Result<Option<Workers>, Failure> {
+        let too_many = args.workers.max(args.remote_workers) > MOST_WORKERS;
+        let lease = Duration::try_from_secs_f64(args.lease).ok();
+        let lease = lease.filter(|lease| *lease >= SHORTEST_LEASE);
+        let (Some(lease), false) = (lease, too_many) else {
+            return Err(Failure::Workers);
+        };
+        let there_are = args.workers + args.remote_workers > 0;
+        if args.storage.is_some() && !there_are {
+            return Err(Failure::NoWorkers);
+        }
+        Ok(there_are.then(|| Workers {
+            local: args.workers,
+            elsewhere: args.remote_workers,
+            lease,
+            launch: launch(),
+            storage: args.storage.clone(),
+        }))
     }
 
     /// Prints an outcome in the format that was asked for.

@@ -21,6 +21,7 @@ pub fn command(args: ResumeArgs, context: &mut Context<'_>) -> Result<(), Failur
         out,
         threads: context.global.threads,
         seed: context.global.seed,
+        launch: super::launch(),
     };
     match bomf::resume(&request, &mut context.progress)? {
         Resumed::Run(results) | Resumed::Fuse(results) => {

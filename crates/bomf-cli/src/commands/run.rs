@@ -9,7 +9,8 @@ use bomf::study::Results;
 use std::path::Path;
 
 pub fn command(args: RunArgs, context: &mut Context<'_>) -> Result<(), Failure> {
-    let request = context.run_request(args.source, args.target)?;
+    let mut request = context.run_request(args.source, args.target)?;
+    request.workers = context.workers(&args.workers)?;
     run(&request, context)
 }
 

@@ -3,13 +3,17 @@
 use super::Storage;
 use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
 use crate::StudyError;
+use crate::queue::Jobs;
 use indexmap::IndexMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps a study in memory: for tests, and for work that leaves no study behind.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<Kept>);
+pub struct Memory {
+    kept: Mutex<Kept>,
+    jobs: Mutex<Jobs>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -30,7 +34,12 @@ fn is_final(what: impl Into<String>) -> Result<(), StudyError> {
 
 impl Memory {
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What [`crate::Queue`] keeps.
+    pub(crate) fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -52,12 +61,16 @@ impl Storage for Memory {
         Ok(self.lock().trials.values().cloned().collect())
     }
 
-    fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError> {
+    fn add_trials(&self, trials: &[TrialRecord]) -> Result<(), StudyError> {
         let mut kept = self.lock();
-        if kept.trials.contains_key(&trial.number) {
-            return is_final(format!("trial {}", trial.number));
+        let mut numbers = BTreeSet::new();
+        for TrialRecord { number, .. } in trials {
+            if kept.trials.contains_key(number) || !numbers.insert(*number) {
+                return is_final(format!("trial {number}"));
+            }
         }
-        kept.trials.insert(trial.number, trial.clone());
+        let trials = trials.iter().map(|trial| (trial.number, trial.clone()));
+        kept.trials.extend(trials);
         Ok(())
     }
 

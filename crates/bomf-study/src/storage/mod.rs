@@ -1,19 +1,23 @@
 //! Where a study keeps what was paid for: every finished trial, the fine-tuning run and
 //! every evaluation, durable before the caller is told that they are.
 //!
-//! [`Storage`] is the contract; [`Sqlite`] keeps a file, [`Memory`] keeps nothing beyond
-//! the process. `tests/storage.rs` holds the contract over both.
+//! [`Storage`] is the contract; [`Sqlite`] keeps a file, [`Postgres`] a server's database,
+//! [`Memory`] keeps nothing beyond the process. `tests/storage.rs` holds the contract over all of them.
 //!
 //! What is stored is enough to run the pipeline again without paying again: it is
 //! deterministic, so that it asks for the same trials and the same mixtures, and what it
 //! asks for is looked up before it is computed.
 
+mod columns;
 mod memory;
+mod postgres;
 mod records;
 mod schema;
 mod sqlite;
 
+pub(crate) use columns::integer;
 pub use memory::Memory;
+pub use postgres::{Postgres, is_url, password_in, without_password};
 pub use records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
 pub use sqlite::{DATABASE, Sqlite};
 
@@ -35,8 +39,9 @@ use indexmap::IndexMap;
 ///   at once, one gets [`StudyError::Final`].
 ///
 /// A method fails with [`StudyError::DatabaseLocked`] where another program holds the
-/// storage, [`StudyError::DatabaseFull`] where there is no room, and
-/// [`StudyError::Database`] otherwise.
+/// storage, [`StudyError::DatabaseFull`] where there is no room, [`StudyError::Away`] where a
+/// server is away for longer than its patience, and [`StudyError::Database`] or
+/// [`StudyError::Server`] otherwise.
 pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Facts about the study by name, in the order in which they were stored: what it is
     /// of, and by what it is known again.
@@ -57,11 +62,19 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// As the contract says.
     fn trials(&self) -> Result<Vec<TrialRecord>, StudyError>;
 
-    /// Stores a finished trial with its intermediate values.
+    /// Stores finished trials with their intermediate values, all or none.
     ///
     /// # Errors
-    /// [`StudyError::Final`] where one of this number is finished already.
-    fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError>;
+    /// [`StudyError::Final`] where one of such a number is finished already.
+    fn add_trials(&self, trials: &[TrialRecord]) -> Result<(), StudyError>;
+
+    /// Stores a finished trial.
+    ///
+    /// # Errors
+    /// As [`Storage::add_trials`].
+    fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError> {
+        self.add_trials(std::slice::from_ref(trial))
+    }
 
     /// A fine-tuning run by its number, once it is complete.
     ///

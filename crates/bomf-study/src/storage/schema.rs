@@ -9,7 +9,7 @@ const APPLICATION: i32 = 0x626f_6d66;
 
 /// Statement `i` makes schema `i + 1` of schema `i`; what has been released stays as it is.
 /// `PRAGMA user_version` says how many of them a database has seen.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// The database itself holds the contract that a record is final, whoever opens it.
 const V1: &str = "
@@ -60,6 +60,25 @@ CREATE TRIGGER finetune_is_final BEFORE UPDATE ON finetune
     BEGIN SELECT RAISE(ABORT, 'a finished run never changes'); END;
 CREATE TRIGGER evaluation_is_final BEFORE UPDATE ON evaluation
     BEGIN SELECT RAISE(ABORT, 'a finished evaluation never changes'); END;
+";
+
+/// Trials for workers. A trial with a worker and no result is leased until `expires`, seconds
+/// since 1970.
+const V2: &str = "
+CREATE TABLE job (
+    number INTEGER PRIMARY KEY,
+    payload TEXT NOT NULL,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    losses INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,
+    expires REAL,
+    result TEXT
+) STRICT;
+CREATE INDEX job_to_do ON job (number) WHERE result IS NULL;
+CREATE TRIGGER job_is_final BEFORE UPDATE ON job WHEN OLD.result IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'a result never changes'); END;
+CREATE TABLE queue (is_closed INTEGER NOT NULL) STRICT;
+INSERT INTO queue VALUES (0);
 ";
 
 /// Brings a database to the newest schema: an empty one, or one of an earlier version. One

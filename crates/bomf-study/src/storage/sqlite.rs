@@ -3,6 +3,7 @@
 //! A record is one transaction, on the disk when it returns (`synchronous = FULL`): some
 //! milliseconds for what took seconds to hours to compute.
 
+use super::columns::{bytes_of, integer, names, numbers_of};
 use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
 use super::{Storage, schema};
 use crate::{CurvePoint, StudyError};
@@ -36,7 +37,7 @@ impl Sqlite {
     /// # Errors
     /// [`StudyError::NotAStudy`], [`StudyError::TooNew`], and as [`Storage`] says.
     pub fn create(path: &Path) -> Result<Self, StudyError> {
-        Self::with(path, OpenFlags::default())
+        Self::connect(path, OpenFlags::default())
     }
 
     /// Opens the study in a file that is there.
@@ -47,7 +48,7 @@ impl Sqlite {
         if !path.is_file() {
             return Err(StudyError::NoStudy { path: path.into() });
         }
-        Self::with(path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
+        Self::connect(path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
     }
 
     /// Opens the study in a file that is there, and never writes to it: while another program
@@ -70,7 +71,7 @@ impl Sqlite {
         })
     }
 
-    fn with(path: &Path, flags: OpenFlags) -> Result<Self, StudyError> {
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StudyError> {
         let failed = |error| failed(path, error);
         let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(PATIENCE).map_err(failed)?;
@@ -113,8 +114,18 @@ impl Sqlite {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Stored<T>) -> Result<T, StudyError> {
-        work(&self.lock()).map_err(|error| failed(&self.path, error))
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Stored<T>,
+    ) -> Result<T, StudyError> {
+        self.with(|connection| work(connection))
+    }
+
+    pub(crate) fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Stored<T>,
+    ) -> Result<T, StudyError> {
+        work(&mut self.lock()).map_err(|error| failed(&self.path, error))
     }
 
     /// Stores in one transaction; `what` is what is in the way where a key is taken.
@@ -174,31 +185,17 @@ fn of_word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Stored<T> {
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, e.into()))
 }
 
-/// Numbers in the order of their bytes on every machine.
-fn blob<const N: usize, T: Copy>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
-    values.iter().flat_map(|&value| bytes(value)).collect()
-}
-
 fn of_blob<const N: usize, T>(
     row: &Row<'_>,
     column: usize,
     value: impl Fn([u8; N]) -> T,
 ) -> Stored<Vec<T>> {
     let bytes: Vec<u8> = row.get(column)?;
-    let (whole, rest) = bytes.as_chunks::<N>();
-    match rest {
-        [] => Ok(whole.iter().map(|bytes| value(*bytes)).collect()),
-        _ => Err(rusqlite::Error::InvalidColumnType(
-            column,
-            "numbers".into(),
-            Type::Blob,
-        )),
-    }
-}
-
-/// Steps and numbers of trials lie far below 2^63.
-fn integer(value: impl TryInto<i64>) -> i64 {
-    value.try_into().unwrap_or(i64::MAX)
+    numbers_of(&bytes, value).ok_or(rusqlite::Error::InvalidColumnType(
+        column,
+        "numbers".into(),
+        Type::Blob,
+    ))
 }
 
 impl Storage for Sqlite {
@@ -264,14 +261,20 @@ impl Storage for Sqlite {
         })
     }
 
-    fn add_trial(&self, trial: &TrialRecord) -> Result<(), StudyError> {
+    fn add_trials(&self, trials: &[TrialRecord]) -> Result<(), StudyError> {
         self.write(
-            || format!("trial {}", trial.number),
+            || names(trials),
             |transaction| {
-                transaction.execute(
+                let mut insert = transaction.prepare_cached(
                     "INSERT INTO trial (number, parameters, state, scores, value, step, seconds) \
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    params![
+                )?;
+                let mut insert_value = transaction.prepare_cached(
+                    "INSERT INTO trial_value (trial, position, step, train_loss, scores) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?;
+                for trial in trials {
+                    insert.execute(params![
                         integer(trial.number),
                         json(&trial.parameters)?,
                         word(trial.state)?,
@@ -279,20 +282,16 @@ impl Storage for Sqlite {
                         trial.value,
                         integer(trial.step),
                         trial.seconds
-                    ],
-                )?;
-                for (position, point) in trial.curve.iter().enumerate() {
-                    transaction.execute(
-                        "INSERT INTO trial_value (trial, position, step, train_loss, scores) \
-                         VALUES (?1, ?2, ?3, ?4, ?5)",
-                        params![
+                    ])?;
+                    for (position, point) in trial.curve.iter().enumerate() {
+                        insert_value.execute(params![
                             integer(trial.number),
                             integer(position),
                             integer(point.step),
                             point.train_loss,
                             json(&point.select)?
-                        ],
-                    )?;
+                        ])?;
+                    }
                 }
                 Ok(())
             },
@@ -335,7 +334,7 @@ impl Storage for Sqlite {
                 "SELECT weights, method, state, scores, std_errors, seconds, outputs \
                  FROM evaluation WHERE split = ?1 AND weights = ?2",
             )?;
-            let key = params![split.as_str(), blob(weights, f64::to_le_bytes)];
+            let key = params![split.as_str(), bytes_of(weights, f64::to_le_bytes)];
             let found = query.query_row(key, |row| {
                 Ok(EvaluationRecord {
                     outputs: of_blob(row, 6, f32::from_le_bytes)?,
@@ -368,12 +367,12 @@ impl Storage for Sqlite {
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                     params![
                         evaluation.split.as_str(),
-                        blob(&evaluation.weights, f64::to_le_bytes),
+                        bytes_of(&evaluation.weights, f64::to_le_bytes),
                         evaluation.method,
                         word(evaluation.state)?,
                         json(&evaluation.scores)?,
                         json(&evaluation.std_errors)?,
-                        blob(&evaluation.outputs, f32::to_le_bytes),
+                        bytes_of(&evaluation.outputs, f32::to_le_bytes),
                         evaluation.seconds
                     ],
                 )?;

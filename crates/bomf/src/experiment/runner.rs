@@ -132,6 +132,7 @@ impl Setting<'_> {
                     out: out.clone(),
                     threads: self.threads,
                     seed: None,
+                    launch: Vec::new(),
                 };
                 pipeline::resume(&request, observer)?;
             }
@@ -178,6 +179,7 @@ impl Setting<'_> {
                     recipe,
                     threads: self.threads,
                     overwrite: true,
+                    workers: None,
                 };
                 pipeline::run(&request, observer)?;
             }

@@ -187,9 +187,10 @@ fn fuse_here(
         data: request.data.as_deref(),
         members: &request.members,
         folders: &paths,
+        workers: None,
     };
     let facts = identity.facts()?;
-    let mut journal = Ledger::begin(out, start, request.overwrite, &settled, &facts)?;
+    let mut journal = Ledger::begin(out, start, request.overwrite, None, &settled, &facts)?;
     let records: Vec<MemberRecord> = folders
         .iter()
         .enumerate()

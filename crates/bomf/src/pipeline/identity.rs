@@ -1,8 +1,9 @@
 //! What a run is of, as facts in its ledger: enough to begin it again, and enough to know
 //! that what is begun again is the same run.
 
+use super::workers::threads_of;
 use super::{known, threads};
-use crate::{Error, Recipe};
+use crate::{Error, Recipe, Workers};
 use indexmap::IndexMap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -21,6 +22,16 @@ pub(super) const THREADS: &str = "threads";
 pub(super) const DIRECTORY: &str = "directory";
 /// Digest of the recipe with every guess filled in, as `recipe.yaml` holds it.
 pub(super) const SETTLED: &str = "recipe_sha256";
+
+/// The version of bomf.
+const VERSION: &str = "version";
+/// What workers there are, where there are some.
+pub(super) const LOCAL: &str = "workers";
+pub(super) const ELSEWHERE: &str = "workers_elsewhere";
+/// Threads of one.
+pub(super) const WORKER_THREADS: &str = "worker_threads";
+/// Seconds without a sign of life after which a worker's trial is another's.
+pub(super) const LEASE: &str = "worker_lease";
 
 /// Files of a model that what it computes depends on, by their extensions.
 const MODEL_FILES: [&str; 6] = ["json", "safetensors", "bin", "txt", "model", "jinja"];
@@ -52,6 +63,8 @@ pub(super) struct Identity<'a> {
     pub members: &'a [PathBuf],
     /// Their folders.
     pub folders: &'a [PathBuf],
+    /// Who trains trials.
+    pub workers: Option<&'a Workers>,
 }
 
 impl Identity<'_> {
@@ -62,7 +75,7 @@ impl Identity<'_> {
             facts.insert(name.to_string(), value);
         };
         add(COMMAND, self.command.into());
-        add("version", env!("CARGO_PKG_VERSION").into());
+        add(VERSION, env!("CARGO_PKG_VERSION").into());
         add(THREADS, threads().to_string());
         add("seed", self.recipe.seed.to_string());
         add(RECIPE, self.recipe.to_yaml());
@@ -102,6 +115,12 @@ impl Identity<'_> {
             let digests = digests.collect::<Result<Vec<_>, _>>()?;
             add("members_sha256", digest_of(digests.concat().as_bytes()));
         }
+        if let Some(workers) = self.workers {
+            add(LOCAL, workers.local.to_string());
+            add(ELSEWHERE, workers.elsewhere.to_string());
+            add(WORKER_THREADS, threads_of(workers).to_string());
+            add(LEASE, workers.lease.as_secs_f64().to_string());
+        }
         let directory = std::env::current_dir().unwrap_or_default();
         add(DIRECTORY, directory.display().to_string());
         Ok(facts)
@@ -118,6 +137,32 @@ pub(super) fn check(
         let was = stored.get(name);
         if was != Some(is) {
             return Err(differs(name, was.map_or("", String::as_str), is));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to train for a run of another version.
+pub(super) fn check_version(stored: &IndexMap<String, String>) -> Result<(), Error> {
+    let was = stored.get(VERSION).map_or("", String::as_str);
+    match was == env!("CARGO_PKG_VERSION") {
+        true => Ok(()),
+        false => Err(differs(VERSION, was, env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// Refuses to train for a run that is of something else than what lies here. Names and places
+/// may differ, and how many threads there are; the recipe is the run's own.
+pub(super) fn check_work(
+    stored: &IndexMap<String, String>,
+    here: &IndexMap<String, String>,
+) -> Result<(), Error> {
+    let compared = [VERSION, "seed", "model_sha256", "data_sha256"];
+    for name in compared {
+        let (was, is) = (stored.get(name), here.get(name));
+        if was != is {
+            let word = |value: Option<&String>| value.map_or(String::new(), String::clone);
+            return Err(differs(name, &word(was), &word(is)));
         }
     }
     Ok(())
@@ -282,5 +327,28 @@ mod tests {
             assert!(error.to_string().contains(expected), "{error}");
             assert!(error.is_bad_input() && error.hint().is_some());
         }
+    }
+
+    #[test]
+    fn a_worker_of_another_version_or_data_is_told_so_and_names_and_threads_may_differ() {
+        let facts = |version: &str, data: &str, name: &str| {
+            let pairs = [
+                (VERSION, version),
+                ("data_sha256", data),
+                (DATA, name),
+                (THREADS, name),
+            ];
+            IndexMap::from_iter(pairs.map(|(k, v)| (k.to_string(), v.to_string())))
+        };
+        let own = env!("CARGO_PKG_VERSION");
+        check_version(&facts(own, "ab", "x")).unwrap();
+        let error = check_version(&facts("0.0.7", "ab", "x")).unwrap_err();
+        let expected = format!("version was 0.0.7 when the run began, and is {own} now");
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert!(check_version(&IndexMap::new()).is_err());
+        check_work(&facts(own, "ab", "x"), &facts(own, "ab", "y")).unwrap();
+        let error = check_work(&facts(own, "ab", "x"), &facts(own, "cd", "x")).unwrap_err();
+        assert!(error.to_string().contains("data was sha256 ab"), "{error}");
+        assert!(error.is_bad_input());
     }
 }

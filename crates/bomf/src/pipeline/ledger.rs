@@ -9,11 +9,12 @@
 
 use super::identity;
 use super::source::Measured;
+use super::workers::place;
 use crate::output::{take_output, tidy};
-use crate::{Error, Recipe};
+use crate::{Error, Recipe, Workers};
 use bomf_study::{
-    DATABASE, EvaluatedSplit, EvaluationRecord, Event, FinetuneRecord, FolderLock, Journal, Sqlite,
-    State, Storage, StudyError, TrialRecord,
+    EvaluatedSplit, EvaluationRecord, Event, FinetuneRecord, FolderLock, Journal, State, Storage,
+    StudyError, TrialRecord,
 };
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ pub(super) struct Unfinished {
 
 impl Ledger {
     /// Takes the output folder and begins a ledger in it, or goes on in it, whichever
-    /// `start` says; `facts` is what the run is of.
+    /// `start` says; `facts` is what the run is of, and `workers` who helps.
     ///
     /// # Errors
     /// [`Error::OtherStudy`] where a run that goes on was of something else, and whatever
@@ -86,11 +87,12 @@ impl Ledger {
         out: &Path,
         start: Start,
         overwrite: bool,
+        workers: Option<&Workers>,
         recipe: &Recipe,
         facts: &IndexMap<String, String>,
     ) -> Result<Self, Error> {
         match start {
-            Start::New => Self::create(out, overwrite, recipe, facts),
+            Start::New => Self::create(out, overwrite, workers, recipe, facts),
             Start::Resumed(unfinished) => {
                 identity::check(&unfinished.study.facts()?, facts)?;
                 tidy(out)?;
@@ -102,16 +104,18 @@ impl Ledger {
     fn create(
         out: &Path,
         overwrite: bool,
+        workers: Option<&Workers>,
         recipe: &Recipe,
         facts: &IndexMap<String, String>,
     ) -> Result<Self, Error> {
+        place::check(workers, overwrite)?;
         let lock = take_output(out, overwrite, recipe)?;
         let journal = Journal::create(&out.join(JOURNAL))?;
-        let study = Sqlite::create(&out.join(DATABASE))?;
+        let study = place::begin(out, workers, overwrite)?;
         study.add_facts(facts)?;
         Ok(Ledger {
             journal,
-            study: Some(Box::new(study)),
+            study: Some(study),
             trials: BTreeMap::new(),
             seconds: 0.0,
             is_resumed: false,

@@ -1,14 +1,15 @@
 //! The work behind each command.
 //!
 //! Data flows one way: [`task`] reads the data, [`stage1`] finds the
-//! hyperparameters, [`trajectory`] fine-tunes and gathers members, in several [`runs`] where
+//! hyperparameters on the [`lightweight`] model, [`trajectory`] fine-tunes and gathers members, in several [`runs`] where
 //! the recipe says so, [`members`] opens
 //! them, [`stage2`] searches the weights through [`evaluator`] and its [`source`] of
 //! scores ([`mixtures`], or a program: [`external`]), with weights by block where the recipe
 //! asks for them ([`blocks`]), after a look whether they lie in one basin ([`basin`]), [`choose`]
 //! takes one of what was evaluated (by [`bagging`], if the rule says so), [`compare`] puts every method on the report
 //! split, and [`finish`] writes. Whatever is paid for goes through the [`ledger`], from which
-//! [`resume`](resume()) goes on; a program may train, too ([`trainer`]).
+//! [`resume`](resume()) goes on; a program may train, too ([`trainer`]), and trials of stage 1 may
+//! be trained by [`workers`].
 
 mod bagging;
 mod baselines;
@@ -29,6 +30,7 @@ mod identity;
 mod keeper;
 mod known;
 mod ledger;
+mod lightweight;
 mod members;
 mod mixtures;
 mod outputs;
@@ -52,6 +54,7 @@ mod trainer;
 mod training;
 mod trajectory;
 mod tuned;
+mod workers;
 
 pub use bench::bench;
 pub use eval::eval;
@@ -69,6 +72,7 @@ pub use scored::{Measurement, MixtureMethod, MixturesOutcome, MixturesRequest, s
 pub use serve::{Conversation, serve};
 pub use statistics::statistics;
 pub(crate) use trainer::TRAINER_LOG;
+pub use workers::{worker, worker_directory};
 
 use crate::Error;
 use crate::recipe::{Finetune, RecipeError};

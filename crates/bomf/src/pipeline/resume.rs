@@ -1,13 +1,16 @@
 //! `bomf resume`: a run that was stopped goes on.
 
-use super::identity::{self, COMMAND, DATA, DIRECTORY, MEMBERS, MODEL, RECIPE, SETTLED, THREADS};
+use super::identity::{
+    self, COMMAND, DATA, ELSEWHERE, LOCAL, MEMBERS, MODEL, RECIPE, SETTLED, THREADS,
+};
 use super::ledger::{Start, Unfinished};
+use super::workers::{lease, place, worker_directory};
 use super::{fuse, in_pool, run};
 use crate::output::RECIPE as RECIPE_FILE;
 use crate::{
-    Error, FuseRequest, Observer, Recipe, ResumeRequest, Resumed, RunRequest, read_output,
+    Error, FuseRequest, Observer, Recipe, ResumeRequest, Resumed, RunRequest, Workers, read_output,
 };
-use bomf_study::{DATABASE, FolderLock, Sqlite, Storage, StudyError};
+use bomf_study::{DATABASE, FolderLock, StudyError};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
 
@@ -24,11 +27,11 @@ use std::path::{Path, PathBuf};
 pub fn resume(request: &ResumeRequest, observer: &mut dyn Observer) -> Result<Resumed, Error> {
     let out = &request.out;
     let path = out.join(DATABASE);
-    if !path.is_file() {
+    if !path.is_file() && place::url_of(out)?.is_none() {
         return Err(StudyError::NoStudy { path }.into());
     }
     let lock = FolderLock::take(out)?;
-    let study = Sqlite::open(&path)?;
+    let study = place::resume(out)?;
     let facts = study.facts()?;
     // Stopped before anything was entered.
     let command = facts.get(COMMAND).ok_or(StudyError::NoStudy { path })?;
@@ -47,10 +50,7 @@ pub fn resume(request: &ResumeRequest, observer: &mut dyn Observer) -> Result<Re
             return Err(identity::differs(THREADS, &was, &is));
         }
     };
-    let start = Start::Resumed(Unfinished {
-        study: Box::new(study),
-        lock,
-    });
+    let start = Start::Resumed(Unfinished { study, lock });
     if command == "fuse" {
         let members: Vec<PathBuf> = serde_json::from_str(fact(&facts, MEMBERS)).unwrap_or_default();
         let request = FuseRequest {
@@ -74,6 +74,7 @@ pub fn resume(request: &ResumeRequest, observer: &mut dyn Observer) -> Result<Re
         recipe,
         threads,
         overwrite: false,
+        workers: workers(&facts, request, place::url_of(out)?),
     };
     in_pool(threads, || match command.as_str() {
         "tune" => Ok(Resumed::Tune(run::tune_from(&request, start, observer)?)),
@@ -88,21 +89,35 @@ pub fn resume(request: &ResumeRequest, observer: &mut dyn Observer) -> Result<Re
     })
 }
 
+/// The workers that the run had.
+fn workers(
+    facts: &IndexMap<String, String>,
+    request: &ResumeRequest,
+    storage: Option<String>,
+) -> Option<Workers> {
+    Some(Workers {
+        local: fact(facts, LOCAL).parse().ok()?,
+        elsewhere: fact(facts, ELSEWHERE).parse().ok()?,
+        lease: lease(facts),
+        launch: request.launch.clone(),
+        storage,
+    })
+}
+
 /// The working directory of the run in `out`, from which its relative paths are taken.
 ///
 /// # Errors
 /// [`StudyError::NoStudy`], and where the study cannot be read.
 pub fn resume_directory(out: &Path) -> Result<PathBuf, Error> {
-    let study = Sqlite::open(&out.join(DATABASE))?;
-    Ok(fact(&study.facts()?, DIRECTORY).into())
+    worker_directory(&out.display().to_string())
 }
 
 /// The recipe that the run in `out` was given, as YAML; `None` where no run was begun.
 pub(crate) fn stored_recipe(out: &Path) -> Result<Option<String>, Error> {
-    let path = out.join(DATABASE);
-    match path.is_file() {
-        true => Ok(Sqlite::open(&path)?.facts()?.get(RECIPE).cloned()),
-        false => Ok(None),
+    match place::facts(&out.display().to_string()) {
+        Ok(facts) => Ok(facts.get(RECIPE).cloned()),
+        Err(Error::Study(StudyError::NoStudy { .. })) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

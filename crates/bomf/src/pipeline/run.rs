@@ -8,10 +8,11 @@ use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::training::score;
 use super::trajectory::Folders;
+use super::workers::Fleet;
 use super::{in_pool, members, runs, stage1, trainer, untuned};
 use crate::output::{TUNED, check_inputs};
 use crate::recipe::Recipe;
-use crate::{Error, Observer, Phase, RunRequest, resolve_model};
+use crate::{Error, Observer, Phase, RunRequest, Workers, resolve_model};
 use bomf_study::{
     EvaluatedSplit, EvaluationRecord, Finetune, MethodName, Results, Scores, Seconds, Stage1, State,
 };
@@ -33,6 +34,7 @@ struct Prepared {
     notes: Vec<String>,
     started: Instant,
     seconds: Seconds,
+    workers: Option<Workers>,
 }
 
 /// Reads the model and the data, and only then takes the output folder: what is
@@ -70,9 +72,17 @@ fn prepare(
         data: Some(&request.data),
         members: &[],
         folders: &[],
+        workers: request.workers.as_ref(),
     };
     let facts = identity.facts()?;
-    let journal = Ledger::begin(&request.out, start, request.overwrite, &settled, &facts)?;
+    let journal = Ledger::begin(
+        &request.out,
+        start,
+        request.overwrite,
+        request.workers.as_ref(),
+        &settled,
+        &facts,
+    )?;
     let seconds = Seconds {
         stage1: 0.0,
         finetune: 0.0,
@@ -88,6 +98,7 @@ fn prepare(
         notes,
         started,
         seconds,
+        workers: request.workers.clone(),
     })
 }
 
@@ -112,12 +123,15 @@ impl Prepared {
         let mut tuned = self.task.settled(recipe);
         let (task, model) = (&self.task, &mut self.model);
         let choices = &mut tuned.finetune;
+        let fleet = self.workers.as_ref();
+        let fleet = fleet.map(|workers| Fleet::new(workers, out)).transpose()?;
         let record = stage1::search(
             recipe,
             task,
             model,
             choices,
             &mut self.journal,
+            fleet,
             out,
             observer,
         )?;

@@ -1,32 +1,28 @@
 //! Stage 1: Bayesian optimisation of the hyperparameters on the lightweight model
-//! (BOMF, Jang et al. 2024, section 4.2): the lower layers frozen or adapters of low
-//! rank, a short run a trial, the trial's value that of its best checkpoint.
+//! (BOMF, Jang et al. 2024, section 4.2).
+//!
+//! Trials may be under way side by side. The search is told of them **in the order in which
+//! it asked for them**, whichever ends first, so that what it comes to depends on how many are
+//! under way and not on how long each of them took, or on who died meanwhile.
 
 use super::known;
 use super::ledger::Ledger;
+use super::lightweight::Lightweight;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
-use super::training::{is_evaluation, score, train_options};
+use super::workers::Fleet;
 use crate::recipe::{Dimension, Finetune, HyperValue, Hyperparameter, PLATEAU, Recipe};
 use crate::{Error, Observer, Phase};
 use bomf_bo::space::{BoxSpace, Configuration, Value};
 use bomf_bo::strategy::{SingleObjective, SingleObjectiveOptions, StoppingRule};
 use bomf_study::{CurvePoint, Event, Scores, Stage1, Stage1Trial, State, TrialRecord};
-use bomf_tune::TuneError;
-use bomf_tune::models::{Dropout, Model, Network};
-use bomf_tune::tape::Workspace;
-use bomf_tune::train::{
-    Control, EncodedSplit, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
-};
+use bomf_tune::models::Model;
 use indexmap::IndexMap;
 use rand::RngExt;
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
-
-/// Hidden states of frozen layers are kept where they take at most this; beyond it
-/// they are computed anew in each step.
-const MAX_STATES_BYTES: usize = 2 << 30;
 
 /// A trial's share of the phase, in units of progress.
 pub(super) const UNITS: u64 = 100;
@@ -74,110 +70,58 @@ fn json(values: &IndexMap<Hyperparameter, HyperValue>) -> IndexMap<String, serde
         .collect()
 }
 
-/// Searches the hyperparameters, and sets the best in `choices`.
+/// Searches the hyperparameters, and sets the best in `choices`; trials are trained here, or
+/// by a fleet of workers.
 ///
 /// `model` holds the pre-trained parameters, and holds them again afterwards.
+#[expect(clippy::too_many_arguments, reason = "each is its own")]
 pub(super) fn search(
     recipe: &Recipe,
     task: &Task,
     model: &mut Model,
     choices: &mut Finetune,
     journal: &mut Ledger,
+    fleet: Option<Fleet>,
     out: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Stage1, Error> {
     let layers = model.network.num_layers();
     let lora = recipe.stage1.lora(choices.lora.as_ref());
-    let frozen_layers = match lora {
-        Some(_) => 0,
-        None => recipe.stage1.frozen_layers.count(layers),
-    };
     let mut record = Stage1 {
         layers,
-        frozen_layers,
+        frozen_layers: match lora {
+            Some(_) => 0,
+            None => recipe.stage1.frozen_layers.count(layers),
+        },
         lora_r: lora.as_ref().map(|lora| lora.r),
         trials: Vec::new(),
         known: Vec::new(),
         best: IndexMap::new(),
     };
     if recipe.stage1.trials == 0 || recipe.stage1.space.is_empty() {
+        fleet.map(Fleet::finish).transpose()?;
         return Ok(record);
     }
-    let interrupted = || Error::Interrupted {
-        out: out.into(),
-        on_disk: vec!["trials.jsonl".into()],
-    };
-    if let Some(lora) = &lora {
-        model.adapt(lora, &mut generator(recipe.seed, Purpose::Adapters))?;
-    }
-    let lower =
-        |network: &Network, params: &[f32], split: &EncodedSplit, observer: &dyn Observer| {
-            FrozenStates::new(
-                network,
-                params,
-                &split.sequences,
-                frozen_layers,
-                MAX_STATES_BYTES,
-                &|| observer.interrupted(),
-            )
-        };
-    // Computed before the first trial that runs: where all are known, never.
-    let mut states: Option<(FrozenStates, FrozenStates)> = None;
-    let start = model.params.clone();
-    let dropout = model.network.config().dropout;
     let chosen = &task.scorer.objectives[task.scorer.chosen].name;
-    let run_trial = |trial: TrialJob<'_>, observer: &mut dyn Observer| {
-        let options = train_options(trial.choices, trial.choices.epochs, trial.seed);
-        let options = options.ok_or_else(|| super::untuned(trial.choices))?;
-        let states = match &mut states {
-            Some(states) => states,
-            none => {
-                let both =
-                    lower(&model.network, &model.params, &task.train, observer).and_then(|train| {
-                        let select = lower(&model.network, &model.params, &task.select, observer)?;
-                        Ok((train, select))
-                    });
-                none.insert(both.map_err(|error| match error {
-                    TuneError::Interrupted => interrupted(),
-                    error => error.into(),
-                })?)
-            }
-        };
-        model.params.copy_from_slice(&start);
-        if let Some(rate) = trial.choices.dropout {
-            model.network.set_dropout(Dropout::uniform(rate as f32));
-        }
-        let mut run = Trial {
-            task,
-            states: &states.1,
-            evaluations: recipe.stage1.evaluations_per_epoch,
-            best: None,
-            curve: Vec::new(),
-            losses: Vec::new(),
-            workspace: Workspace::default(),
-            progress: trial.number as u64 * UNITS,
-            message: trial.message,
+    if let Some(mut fleet) = fleet {
+        let trials = &mut fleet;
+        search_with(
+            recipe,
+            chosen,
+            choices,
+            &mut record,
+            journal,
             observer,
-        };
-        let objective = FineTuning {
-            split: &task.train,
-            frozen: &states.0,
-        };
-        let outcome = run.run(model, &objective, &options);
-        match outcome {
-            Ok(()) | Err(Error::Tune(TuneError::Diverged { .. })) => {}
-            Err(Error::Tune(TuneError::Interrupted)) => return Err(interrupted()),
-            Err(error) => return Err(error),
-        }
-        let best = run.best.take();
-        Ok(Outcome {
-            value: best
-                .as_ref()
-                .map(|(_, scores)| task.scorer.stage1_value(scores)),
-            best,
-            curve: run.curve,
-        })
-    };
+            trials,
+        )?;
+        fleet.finish()?;
+        return Ok(record);
+    }
+    let mut lightweight = Lightweight::new(recipe, task, model, out)?;
+    let mut trials = Here::new(|trial: &TrialJob, message, observer: &mut dyn Observer| {
+        lightweight.run(trial, message, observer)
+    });
+    let trials = &mut trials;
     search_with(
         recipe,
         chosen,
@@ -185,21 +129,138 @@ pub(super) fn search(
         &mut record,
         journal,
         observer,
-        run_trial,
+        trials,
     )?;
-    model.params.copy_from_slice(&start);
-    model.network.set_dropout(dropout);
-    model.drop_adapters()?;
+    lightweight.restore()?;
     Ok(record)
 }
 
+/// Who trains trials.
+pub(super) trait Trials {
+    /// How many may be under way.
+    fn window(&self) -> usize;
+
+    /// Begins one.
+    fn begin(&mut self, job: TrialJob) -> Result<(), Error>;
+
+    /// Waits for the end of the earliest that was begun; `message` says how stage 1 stands.
+    fn end(
+        &mut self,
+        number: usize,
+        message: String,
+        observer: &mut dyn Observer,
+    ) -> Result<TrialRecord, Error>;
+}
+
+/// Trains them in this process, one after the other.
+pub(super) struct Here<F> {
+    job: Option<TrialJob>,
+    run: F,
+}
+
+impl<F> Here<F>
+where
+    F: FnMut(&TrialJob, String, &mut dyn Observer) -> Result<Outcome, Error>,
+{
+    pub fn new(run: F) -> Self {
+        Here { job: None, run }
+    }
+}
+
+impl<F> Trials for Here<F>
+where
+    F: FnMut(&TrialJob, String, &mut dyn Observer) -> Result<Outcome, Error>,
+{
+    fn window(&self) -> usize {
+        1
+    }
+
+    fn begin(&mut self, job: TrialJob) -> Result<(), Error> {
+        self.job = Some(job);
+        Ok(())
+    }
+
+    fn end(
+        &mut self,
+        number: usize,
+        message: String,
+        observer: &mut dyn Observer,
+    ) -> Result<TrialRecord, Error> {
+        let Some(job) = self.job.take() else {
+            return Err(Error::NoTrial { trials: number });
+        };
+        let started = Instant::now();
+        let outcome = (self.run)(&job, message, observer)?;
+        Ok(job.record(outcome, started))
+    }
+}
+
 /// A trial that is to run.
-pub(super) struct TrialJob<'a> {
+#[derive(Debug, Clone)]
+pub(super) struct TrialJob {
     pub number: usize,
-    pub choices: &'a Finetune,
+    /// Hyperparameters by name.
+    pub parameters: IndexMap<String, serde_json::Value>,
+    /// Every choice, with these.
+    pub choices: Finetune,
     pub seed: u64,
-    /// How stage 1 stands.
-    pub message: String,
+}
+
+impl TrialJob {
+    /// A trial from what is known of it elsewhere; `None` for hyperparameters that are not of
+    /// the recipe's space.
+    pub fn read(
+        recipe: &Recipe,
+        number: usize,
+        parameters: IndexMap<String, serde_json::Value>,
+        seed: u64,
+    ) -> Result<Option<Self>, Error> {
+        let Some(proposal) = configuration(recipe, &parameters) else {
+            return Ok(None);
+        };
+        Self::new(recipe, &recipe.finetune, number, &proposal, seed).map(Some)
+    }
+
+    fn new(
+        recipe: &Recipe,
+        choices: &Finetune,
+        number: usize,
+        proposal: &Configuration,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let values = values(recipe, proposal);
+        let mut choices = Finetune {
+            epochs: recipe.stage1.epochs,
+            ..choices.clone()
+        };
+        for (&name, value) in &values {
+            choices.set(name, value)?;
+        }
+        Ok(TrialJob {
+            number,
+            parameters: json(&values),
+            choices,
+            seed,
+        })
+    }
+
+    /// What is kept of it.
+    pub fn record(self, outcome: Outcome, started: Instant) -> TrialRecord {
+        let (step, scores) = outcome.best.unwrap_or_default();
+        TrialRecord {
+            number: self.number,
+            parameters: self.parameters,
+            state: match outcome.value {
+                Some(_) => State::Complete,
+                None => State::Failed,
+            },
+            scores,
+            value: outcome.value,
+            step,
+            curve: outcome.curve,
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
 }
 
 /// What a trial came to.
@@ -212,7 +273,7 @@ pub(super) struct Outcome {
 }
 
 /// The search, whoever trains: asks for trials, has them run or finds them in the ledger,
-/// and sets the best in `choices`. `chosen` is the objective that messages tell of.
+/// tells of them in their order, and sets the best in `choices`. `chosen` is the objective that messages tell of.
 pub(super) fn search_with(
     recipe: &Recipe,
     chosen: &str,
@@ -220,7 +281,7 @@ pub(super) fn search_with(
     record: &mut Stage1,
     journal: &mut Ledger,
     observer: &mut dyn Observer,
-    mut run_trial: impl FnMut(TrialJob<'_>, &mut dyn Observer) -> Result<Outcome, Error>,
+    trials: &mut dyn Trials,
 ) -> Result<(), Error> {
     if recipe.stage1.trials == 0 || recipe.stage1.space.is_empty() {
         return Ok(());
@@ -243,60 +304,47 @@ pub(super) fn search_with(
             evaluations,
             gain: PLATEAU,
         });
-    for number in 0..recipe.stage1.trials {
-        // The first trials were drawn at random: only what the model chose counts.
-        if let Some(rule) = patience
-            && recipe.stage1.patience <= Some(number.saturating_sub(recipe.stage1.initial))
-            && rule.is_met(&search)
-        {
-            break;
-        }
-        let started = Instant::now();
-        let proposal = search.ask(&mut rng)?;
-        let values = values(recipe, &proposal);
-        let mut trial_choices = Finetune {
-            epochs: recipe.stage1.epochs,
-            ..choices.clone()
-        };
-        for (&name, value) in &values {
-            trial_choices.set(name, value)?;
-        }
-        // Drawn whether it is used or not.
-        let seed = seeds.random();
-        let finished = match journal.trial(number) {
-            Some(known) => {
-                recall(recipe, &mut search, &proposal, &known, observer)?;
-                known
+    let mut under_way: VecDeque<UnderWay> = VecDeque::new();
+    let (mut next, mut last) = (0, recipe.stage1.trials);
+    loop {
+        while under_way.len() < trials.window() && next < last {
+            // The first trials were drawn at random: only what the model chose counts.
+            if let Some(rule) = patience
+                && recipe.stage1.patience
+                    <= Some(record.trials.len().saturating_sub(recipe.stage1.initial))
+                && rule.is_met(&search)
+            {
+                last = next;
+                break;
             }
+            let proposal = search.ask(&mut rng)?;
+            // Drawn whether it is used or not.
+            let seed = seeds.random();
+            let known = journal.trial(next);
+            if known.is_none() {
+                trials.begin(TrialJob::new(recipe, choices, next, &proposal, seed)?)?;
+            }
+            under_way.push_back(UnderWay {
+                number: next,
+                proposal,
+                known,
+            });
+            next += 1;
+        }
+        let Some(first) = under_way.pop_front() else {
+            break;
+        };
+        let finished = match first.known {
+            Some(known) => known,
             None => {
-                let job = TrialJob {
-                    number,
-                    choices: &trial_choices,
-                    seed,
-                    message: summary(record, chosen),
-                };
-                let Outcome { best, value, curve } = run_trial(job, observer)?;
-                search.tell(&proposal, value)?;
-                let (step, scores) = best.unwrap_or_default();
-                let finished = TrialRecord {
-                    number,
-                    parameters: json(&values),
-                    state: match value {
-                        Some(_) => State::Complete,
-                        None => State::Failed,
-                    },
-                    scores,
-                    value,
-                    step,
-                    curve,
-                    seconds: started.elapsed().as_secs_f64(),
-                };
+                let finished = trials.end(first.number, summary(record, chosen), observer)?;
                 journal.add_trial(&finished)?;
                 finished
             }
         };
+        recall(recipe, &mut search, &first.proposal, &finished, observer)?;
         enter(journal, record, finished)?;
-        let done = (number as u64 + 1) * UNITS;
+        let done = record.trials.len() as u64 * UNITS;
         observer.advance(Phase::Tune, done, &summary(record, chosen));
     }
     observer.end(Phase::Tune);
@@ -313,6 +361,14 @@ pub(super) fn search_with(
         record.best.insert(name.to_string(), value.into());
     }
     Ok(())
+}
+
+/// A trial that was asked for and not told of yet.
+struct UnderWay {
+    number: usize,
+    proposal: Configuration,
+    /// Where it was finished before the run was resumed.
+    known: Option<TrialRecord>,
 }
 
 /// The proposal that a trial's hyperparameters were; `None` for hyperparameters that are
@@ -395,77 +451,5 @@ fn summary(record: &Stage1, chosen: &str) -> String {
     match best.and_then(|trial| trial.select.get(chosen)) {
         Some(score) => format!("{done} trials, best {chosen} {score:.4}"),
         None => format!("{done} trials"),
-    }
-}
-
-/// One short run, and the best of its evaluations.
-struct Trial<'a> {
-    task: &'a Task,
-    states: &'a FrozenStates,
-    evaluations: usize,
-    best: Option<(u64, Scores)>,
-    curve: Vec<CurvePoint>,
-    /// Of the steps since the last evaluation.
-    losses: Vec<f64>,
-    workspace: Workspace,
-    progress: u64,
-    message: String,
-    observer: &'a mut dyn Observer,
-}
-
-impl Trial<'_> {
-    fn run(
-        &mut self,
-        model: &mut Model,
-        objective: &FineTuning<'_>,
-        options: &TrainOptions,
-    ) -> Result<(), Error> {
-        train(model, objective, options, self).map(|_| ())
-    }
-}
-
-impl TrainObserver for Trial<'_> {
-    type Error = Error;
-
-    fn after_step(&mut self, point: TrainPoint, model: &Model) -> Result<Control, Error> {
-        if self.observer.interrupted() {
-            return Err(TuneError::Interrupted.into());
-        }
-        let done = self.progress + UNITS * point.step / point.steps;
-        self.observer.advance(Phase::Tune, done, &self.message);
-        self.losses.push(point.loss);
-        if is_evaluation(
-            point.step,
-            point.steps,
-            point.steps_per_epoch,
-            self.evaluations,
-        ) {
-            let (network, params) = (&model.network, &model.params);
-            let (select, scorer) = (&self.task.select, &self.task.scorer);
-            let scores = score(
-                network,
-                params,
-                select,
-                self.states,
-                scorer,
-                &self.workspace,
-            )?;
-            let losses = std::mem::take(&mut self.losses);
-            if let Some(scores) = scores {
-                self.curve.push(CurvePoint {
-                    step: point.step,
-                    train_loss: losses.iter().sum::<f64>() / losses.len().max(1) as f64,
-                    select: scores.clone(),
-                });
-                let better = match &self.best {
-                    None => true,
-                    Some((_, best)) => scorer.stage1_value(&scores) > scorer.stage1_value(best),
-                };
-                if better {
-                    self.best = Some((point.step, scores));
-                }
-            }
-        }
-        Ok(Control::Continue)
     }
 }

@@ -198,6 +198,7 @@ pub fn request(data: &Path, out: &Path, recipe: Recipe) -> RunRequest {
         recipe,
         threads: 1,
         overwrite: false,
+        workers: None,
     }
 }
 

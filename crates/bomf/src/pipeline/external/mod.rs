@@ -288,9 +288,10 @@ pub(super) fn fuse(
             data: None,
             members: &request.members,
             folders,
+            workers: None,
         };
         let facts = identity.facts()?;
-        Ledger::begin(&request.out, start, request.overwrite, recipe, &facts)
+        Ledger::begin(&request.out, start, request.overwrite, None, recipe, &facts)
     })?;
     let Prepared {
         checkpoints,

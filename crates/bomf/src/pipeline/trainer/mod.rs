@@ -17,9 +17,10 @@ use super::goals::Goals;
 use super::identity::Identity;
 use super::ledger::{Ledger, Start};
 use super::seeds::{Purpose, generator};
-use super::stage1::{self, Outcome, UNITS};
+use super::stage1::{self, Here, Outcome, TrialJob, UNITS};
 use super::untuned;
-use crate::output::{CANDIDATES, TRAINER, TUNED, check_inputs};
+use super::workers::{Fleet, Train};
+use crate::output::{CANDIDATES, TRAINER, TUNED, check_inputs, tidy};
 use crate::recipe::{ExternalEvaluator, ExternalTrainer, Recipe};
 use crate::{Error, Observer, Phase, RunRequest};
 use bomf_study::{
@@ -72,6 +73,7 @@ fn with_prepared<T>(
         data: Some(&request.data),
         members: &[],
         folders: &[],
+        workers: request.workers.as_ref(),
     };
     let facts = identity.facts()?;
     let out = std::path::absolute(&request.out).map_err(|source| Error::Output {
@@ -91,7 +93,14 @@ fn with_prepared<T>(
     if matches!(start, Start::Resumed(_)) {
         program.end_leftover()?;
     }
-    let ledger = Ledger::begin(&request.out, start, request.overwrite, recipe, &facts)?;
+    let ledger = Ledger::begin(
+        &request.out,
+        start,
+        request.overwrite,
+        request.workers.as_ref(),
+        recipe,
+        &facts,
+    )?;
     work(Prepared {
         request,
         trainer: program,
@@ -200,11 +209,7 @@ impl Prepared<'_> {
     fn tune(&mut self, tuned: &mut Recipe, observer: &mut dyn Observer) -> Result<Stage1, Error> {
         let recipe = &self.request.recipe;
         let goals = self.trainer.goals;
-        let request = self.request;
-        let interrupted = || interrupted(request);
         let chosen = &goals.objectives[goals.chosen].name;
-        let (trainer, out) = (&mut self.trainer, self.out);
-        trainer.has_worked |= self.ledger.has_trained();
         let mut record = Stage1 {
             layers: 0,
             frozen_layers: 0,
@@ -213,54 +218,37 @@ impl Prepared<'_> {
             known: Vec::new(),
             best: Default::default(),
         };
+        let (choices, ledger) = (&mut tuned.finetune, &mut self.ledger);
+        if let Some(workers) = &self.request.workers {
+            let mut fleet = Fleet::new(workers, self.out)?;
+            let trials = &mut fleet;
+            stage1::search_with(
+                recipe,
+                chosen,
+                choices,
+                &mut record,
+                ledger,
+                observer,
+                trials,
+            )?;
+            fleet.finish()?;
+            self.trainer.has_worked |= record.trials.iter().any(|t| t.value.is_some());
+            return Ok(record);
+        }
+        let trainer = &mut self.trainer;
+        trainer.has_worked |= ledger.has_trained();
+        let mut trials = Here::new(|trial: &TrialJob, _, observer: &mut dyn Observer| {
+            run_trial(trainer, trial, &|| false, observer)
+        });
+        let trials = &mut trials;
         stage1::search_with(
             recipe,
             chosen,
-            &mut tuned.finetune,
+            choices,
             &mut record,
-            &mut self.ledger,
+            ledger,
             observer,
-            |trial, observer| {
-                let scratch = tempfile::Builder::new()
-                    .prefix(CANDIDATES)
-                    .tempdir_in(out)
-                    .map_err(|source| Error::Output {
-                        path: out.into(),
-                        source,
-                    })?;
-                let job = Job {
-                    trial: Some(trial.number),
-                    choices: trial.choices,
-                    evaluations_per_epoch: recipe.stage1.evaluations_per_epoch,
-                    // NumPy takes no larger ones.
-                    seed: trial.seed as u32,
-                    output: scratch.path(),
-                    resumes: false,
-                };
-                let reports = {
-                    let observer = &*observer;
-                    trainer.train(&job, &|| observer.interrupted(), &|_| {})?
-                };
-                let curve = match reports {
-                    Ok(reports) if !reports.curve.is_empty() => reports.curve,
-                    Ok(reports) if reports.has_failed => Vec::new(),
-                    Ok(_) if !trainer.has_worked => return Err(trainer.error(Fault::NoMetrics)),
-                    Ok(_) => Vec::new(),
-                    Err(Fault::Interrupted) => return Err(interrupted()),
-                    Err(fault) => match trainer.has_worked && !fault.is_final() {
-                        true => Vec::new(),
-                        false => return Err(trainer.error(fault)),
-                    },
-                };
-                trainer.has_worked = true;
-                let best = best(&curve, goals);
-                observer.advance(Phase::Tune, (trial.number as u64 + 1) * UNITS, "");
-                Ok(Outcome {
-                    value: best.as_ref().map(|(_, scores)| goals.chosen_value(scores)),
-                    best,
-                    curve,
-                })
-            },
+            trials,
         )?;
         Ok(record)
     }
@@ -377,6 +365,84 @@ impl Prepared<'_> {
         observer.end(Phase::Finetune);
         Ok(reports.curve)
     }
+}
+
+/// Gives `work` what trains trials for a worker, in a folder of its own; `others_have_worked`
+/// says whether a trial gave scores elsewhere.
+pub(super) fn for_worker<T>(
+    request: &RunRequest,
+    trainer: &ExternalTrainer,
+    folder: &Path,
+    others_have_worked: &dyn Fn() -> bool,
+    work: impl FnOnce(&mut Train<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let evaluator = request.recipe.evaluator.as_ref().ok_or(Error::NoData)?;
+    let goals = external::goals(evaluator);
+    let mut trainer = Trainer {
+        trainer,
+        goals: &goals,
+        request,
+        out: folder,
+        has_worked: false,
+    };
+    #[cfg(unix)]
+    trainer.end_leftover()?;
+    tidy(folder)?;
+    work(&mut |trial: &TrialJob, _, observer: &mut dyn Observer| {
+        run_trial(&mut trainer, trial, others_have_worked, observer)
+    })
+}
+
+/// One trial of stage 1. Until one has given scores, here or elsewhere, a failure is the
+/// command line's.
+fn run_trial(
+    trainer: &mut Trainer<'_>,
+    trial: &TrialJob,
+    others_have_worked: &dyn Fn() -> bool,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, Error> {
+    let (out, goals, recipe) = (trainer.out, trainer.goals, &trainer.request.recipe);
+    let scratch = tempfile::Builder::new()
+        .prefix(CANDIDATES)
+        .tempdir_in(out)
+        .map_err(|source| Error::Output {
+            path: out.into(),
+            source,
+        })?;
+    let job = Job {
+        trial: Some(trial.number),
+        choices: &trial.choices,
+        evaluations_per_epoch: recipe.stage1.evaluations_per_epoch,
+        // NumPy takes no larger ones.
+        seed: trial.seed as u32,
+        output: scratch.path(),
+        resumes: false,
+    };
+    let reports = {
+        let observer = &*observer;
+        trainer.train(&job, &|| observer.interrupted(), &|_| {})?
+    };
+    let has_scores = matches!(&reports, Ok(reports) if !reports.curve.is_empty());
+    trainer.has_worked |= !has_scores && others_have_worked();
+    let curve = match reports {
+        Ok(reports) if !reports.curve.is_empty() => reports.curve,
+        Ok(reports) if reports.has_failed => Vec::new(),
+        Ok(_) if !trainer.has_worked => return Err(trainer.error(Fault::NoMetrics)),
+        Ok(_) => Vec::new(),
+        Err(Fault::Interrupted) => return Err(interrupted(trainer.request)),
+        Err(fault) => match trainer.has_worked && !fault.is_final() {
+            true => Vec::new(),
+            false => return Err(trainer.error(fault)),
+        },
+    };
+    trainer.has_worked = true;
+    let best = best(&curve, goals);
+    observer.advance(Phase::Tune, (trial.number as u64 + 1) * UNITS, "");
+    Ok(Outcome {
+        value: best.as_ref().map(|(_, scores)| goals.chosen_value(scores)),
+        best,
+        curve,
+    })
 }
 
 fn interrupted(request: &RunRequest) -> Error {
