@@ -80,5 +80,10 @@ def test_the_script_for_trainer_runs_on_a_tiny_model(tmp_path: Path) -> None:
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "uniform average" in done.stdout and "bomf" in done.stdout
+    rows = done.stdout[done.stdout.index("report split") :].splitlines()[1:]
+    names = [row.split("  ")[0] for row in rows]
+    assert names[-2:] == ["last step", "bomf"], names
+    assert {"best_checkpoint", "uniform_soup", "greedy_soup"} <= set(names)
+    assert all("[" in row for row in rows[:-1]), "each difference has its interval"
+    assert not list((tmp_path / "out").glob(".bomf-*"))
     assert (tmp_path / "out" / "fused" / "config.json").exists()

@@ -10,20 +10,24 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _bomf
+from ._found import FusionResult
 from ._peft import Adapters, is_peft, require_plain
 from ._progress import Progress
-from ._search import FusionResult, FusionSearch
+from ._search import FusionSearch
 from .errors import ArgumentError, UnsupportedError
 
-try:
+if TYPE_CHECKING:
     from transformers import TrainerCallback
-except ImportError:  # pragma: no cover - said when one is made
+else:
+    try:
+        from transformers import TrainerCallback
+    except ImportError:
 
-    class TrainerCallback:  # type: ignore[no-redef]
-        """Stands for transformers' own, which is not installed."""
+        class TrainerCallback:
+            """Stands for transformers' own, which is not installed."""
 
 
 __all__ = ["TrajectoryCallback"]

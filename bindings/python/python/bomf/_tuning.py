@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._evaluation import Directions, Evaluation, Objectives, Point
 from ._html import table
-from ._optimizer import Directions, Evaluation, Minimum, Objectives, Optimizer, Point, minimize
+from ._minimize import Minimum, minimize
+from ._optimizer import Optimizer
 from ._progress import Progress
 from ._space import Parameter
 from .errors import ArgumentError
