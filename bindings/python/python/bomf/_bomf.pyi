@@ -3,7 +3,36 @@
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
-__all__: list[str]
+__all__ = [
+    "Fusion",
+    "Keeper",
+    "Search",
+    "__version__",
+    "diff",
+    "eval",
+    "finetune",
+    "front_svg",
+    "fuse_run",
+    "hypervolume",
+    "hypervolume_contributions",
+    "infer_reference_point",
+    "knee",
+    "list_checkpoints",
+    "lora_extract",
+    "lora_fuse",
+    "merge",
+    "methods",
+    "non_dominated",
+    "non_dominated_sort",
+    "pick",
+    "report",
+    "run",
+    "search_mixtures",
+    "tune",
+    "verdict",
+    "verify",
+]
+
 __version__: str
 
 _Progress = Callable[[str, str, int, str], None] | None

@@ -63,9 +63,18 @@ class Diff:
     shapes: list[Any]
 
 
-def diff(a: str, b: str, *, threads: int = 0, progress: Progress = None) -> Diff:
+def diff(a: PathLike, b: PathLike, *, threads: int = 0, progress: Progress = None) -> Diff:
     """Compares two checkpoints tensor by tensor: folders, files of weights, names on the hub, or
-    any of these with ``+adapter`` behind it."""
+    any of these with ``+adapter`` behind it.
+
+    Raises:
+        CheckpointError: one of them cannot be read.
+
+    >>> import bomf
+    >>> found = bomf.diff("a", "b")
+    >>> found.is_same, [tensor.name for tensor in found.tensors]
+    (False, ['encoder.layer.0.dense.weight'])
+    """
     with Bar(progress) as bar:
         text = _bomf.diff(os.fspath(a), os.fspath(b), threads=threads, progress=bar)
     return of_json(Diff, text)

@@ -75,6 +75,11 @@ def lora_fuse(
     Raises:
         CheckpointError: an adapter cannot be read.
         FusionError: they do not fit each other.
+
+    >>> import bomf
+    >>> fused = bomf.lora_fuse(["adapter-a", "adapter-b"], "adapter", [0.5, 0.5])
+    >>> [module.r for module in fused.modules]     # of two adapters of rank 2
+    [4]
     """
     with Bar(progress) as bar:
         text = _bomf.lora_fuse(
@@ -102,7 +107,23 @@ def lora_extract(
     overwrite: bool = False,
     progress: Progress = None,
 ) -> LoraOutcome:
-    """Takes the change from ``base`` to ``model`` as an adapter of rank ``rank``."""
+    """Takes the change from ``base`` to ``model`` as an adapter of rank ``rank``.
+
+    Args:
+        base, model: folders of one architecture.
+        out: the folder to write.
+        rank: of every module; a smaller one where a change has no more.
+        seed: of the randomised decomposition.
+        threads, overwrite, progress: as of :func:`merge`.
+
+    Raises:
+        CheckpointError: a model cannot be read.
+
+    >>> import bomf
+    >>> taken = bomf.lora_extract("a", "b", "change", rank=8)
+    >>> bool(taken.error < 1e-4)
+    True
+    """
     with Bar(progress) as bar:
         text = _bomf.lora_extract(
             os.fspath(base),

@@ -146,6 +146,11 @@ def verify(
     Raises:
         CheckpointError: there is no record, or an input is there no more. That something differs
             is no error.
+
+    >>> import bomf
+    >>> merged = bomf.fuse(["a", "b"], [0.3, 0.7], out="merged")
+    >>> bool(bomf.verify("merged"))
+    True
     """
     with Bar(progress) as bar:
         text = _bomf.verify(

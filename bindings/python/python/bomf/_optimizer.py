@@ -220,7 +220,12 @@ class Optimizer:
 
     def ref_point(self) -> npt.NDArray[np.float64] | None:
         """The reference point in use, shape ``[m]``, each objective in its own direction; ``None``
-        for one objective, or while nothing is known to infer it from."""
+        for one objective, or while nothing is known to infer it from.
+
+        >>> import bomf
+        >>> bomf.Optimizer(bomf.Float("x", 0, 1), ["min", "max"], ref_point=[1, 0]).ref_point()
+        array([1., 0.])
+        """
         with self._lock:
             point = self._search.ref_point()
         return None if point is None else np.array(point)
@@ -231,6 +236,13 @@ class Optimizer:
 
         Raises:
             ArgumentError: there is one objective only.
+
+        >>> import bomf
+        >>> search = bomf.Optimizer(bomf.Float("x", 0, 1), ["min", "min"], ref_point=[4, 4])
+        >>> search.tell({"x": 0.1}, [1, 3])
+        >>> search.tell({"x": 0.2}, [2, 2])
+        >>> search.hypervolume_history()
+        array([3., 5.])
         """
         with self._lock:
             history = self._search.hypervolume_history()
@@ -241,14 +253,27 @@ class Optimizer:
     def expected_gain(self) -> float | None:
         """What the models expect the last proposal to bring: a share of the front's hypervolume,
         or, for one objective, of the outcomes' standard deviation; ``None`` for a proposal of the
-        starting design."""
+        starting design.
+
+        >>> import bomf
+        >>> search = bomf.Optimizer(bomf.Float("x", 0, 1))
+        >>> _ = search.ask()
+        >>> search.expected_gain() is None
+        True
+        """
         with self._lock:
             return self._search.expected_gain()
 
     def recent_gain(self, evaluations: int) -> float | None:
         """What the last so many evaluations brought: a share of the hypervolume, or, for one
         objective, of the distance from the median to the best value; ``None`` while too little is
-        known."""
+        known.
+
+        >>> import bomf
+        >>> search = bomf.Optimizer(bomf.Float("x", 0, 1))
+        >>> search.recent_gain(5) is None
+        True
+        """
         with self._lock:
             return self._search.recent_gain(evaluations)
 

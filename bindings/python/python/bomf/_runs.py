@@ -74,6 +74,12 @@ def run(
     Raises:
         RecipeError, DataError, CheckpointError, OutputError: before anything is written.
         KeyboardInterrupt: Ctrl-C; what is on disk stays usable.
+
+    >>> import bomf
+    >>> small = {"stage1": {"trials": 2}, "finetune": {"epochs": 2}, "stage2": {"evaluations": 4}}
+    >>> found = bomf.run("model", "data", "new-run", small)
+    >>> found.fused.name, found.chosen_metric in found.method("bomf").report
+    ('fused', True)
     """
     with Bar(progress) as bar:
         source = _source(model, data, out, recipe)
@@ -93,7 +99,15 @@ def stage1(
     progress: Progress = None,
 ) -> Stage1:
     """The hyperparameter search alone, on the native engine: ``bomf tune``. ``tuned.yaml`` in
-    ``out`` is the recipe with its outcome. For your own training see :func:`tune`."""
+    ``out`` is the recipe with its outcome. For your own training see :func:`tune`.
+
+    Args, Raises: as of :func:`run`.
+
+    >>> import bomf
+    >>> found = bomf.stage1("model", "data", "tuned", {"stage1": {"trials": 2, "initial": 1}})
+    >>> len(found.trials), "learning_rate" in found.best
+    (2, True)
+    """
     with Bar(progress) as bar:
         source = _source(model, data, out, recipe)
         text = _bomf.tune(source, seed, threads, overwrite, bar)
@@ -114,7 +128,16 @@ def finetune(
     progress: Progress = None,
 ) -> Finetune:
     """The fine-tuning run and its members alone: ``bomf finetune``. Learning rate and batch size
-    must be given, here or in the recipe."""
+    must be given, here or in the recipe.
+
+    Args, Raises: else as of :func:`run`.
+
+    >>> import bomf
+    >>> done = bomf.finetune("model", "data", "trained", {"finetune": {"epochs": 2}},
+    ...                      learning_rate=1e-3, batch_size=8)
+    >>> done.best_step in [member.step for member in done.members]
+    True
+    """
     with Bar(progress) as bar:
         source = _source(model, data, out, recipe)
         text = _bomf.finetune(source, seed, threads, overwrite, bar, learning_rate, batch_size)
@@ -133,7 +156,20 @@ def fuse_checkpoints(
     progress: Progress = None,
 ) -> Run:
     """Stage 2 on checkpoints of any trainer, scored by the native engine: ``bomf fuse``. For your
-    own evaluation see :class:`FusionSearch`."""
+    own evaluation see :class:`FusionSearch`.
+
+    Args:
+        members: folders, or one folder that holds ``checkpoint-<step>`` folders.
+        data, out, recipe, seed, threads, overwrite, progress: as of :func:`run`.
+
+    Raises:
+        RecipeError, DataError, CheckpointError, OutputError: before anything is written.
+
+    >>> import bomf
+    >>> found = bomf.fuse_checkpoints("run/members", "data", "fused", {"stage2": {"evaluations": 4}})
+    >>> round(sum(found.method("bomf").weights), 6)
+    1.0
+    """
     paths = [members] if isinstance(members, (str, os.PathLike)) else list(members)
     with Bar(progress) as bar:
         text = _bomf.fuse_run(
@@ -159,7 +195,21 @@ def evaluate(
     threads: int = 0,
     progress: Progress = None,
 ) -> dict[str, float]:
-    """Scores of a model on a split (``train``, ``validation`` or ``test``): ``bomf eval``."""
+    """Scores of a model on a split (``train``, ``validation`` or ``test``): ``bomf eval``.
+
+    Args:
+        model: a folder of a fine-tuned model.
+        predictions: a file that every example's prediction is written to, a JSON object a line.
+        data, recipe, threads, progress: as of :func:`run`.
+
+    Raises:
+        DataError, CheckpointError: the split or the model cannot be read.
+
+    >>> import bomf
+    >>> scores = bomf.evaluate("run/fused", "data", split="test")
+    >>> scores["loss"] > 0
+    True
+    """
     with Bar(progress) as bar:
         text = _bomf.eval(
             os.fspath(model),
@@ -183,7 +233,17 @@ def pick(
     threads: int = 0,
 ) -> dict[str, float]:
     """Writes another mixture of a finished run to ``target``: a point of its front (from 1 on), or
-    what a method settled on; returns its scores on the select split."""
+    what a method settled on; returns its scores on the select split.
+
+    Raises:
+        ArgumentError: both a point and a method, or neither.
+        OutputError: ``target`` is there already.
+
+    >>> import bomf
+    >>> scores = bomf.pick("run", "soup", method="uniform_soup")
+    >>> scores == bomf.load_run("run").method("uniform_soup").select
+    True
+    """
     if (point is None) == (method is None):
         raise ArgumentError("give a point or a method, and not both")
     folder = run.out if isinstance(run, Run) else run
@@ -193,5 +253,10 @@ def pick(
 
 
 def load_run(out: PathLike) -> Run:
-    """The run whose output folder this is."""
+    """The run whose output folder this is.
+
+    >>> import bomf
+    >>> bomf.load_run("run").fused.name
+    'fused'
+    """
     return _run_of(Path(out, "results.json").read_text(encoding="utf-8"), out)

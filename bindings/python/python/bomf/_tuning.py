@@ -119,6 +119,11 @@ def freeze_lower_layers(model: Any, share: float = 0.5) -> int:
 
     Raises:
         ArgumentError: no layers are found in the names.
+
+    .. code-block:: python
+
+        model = AutoModelForSequenceClassification.from_pretrained("model")
+        bomf.freeze_lower_layers(model, 0.5)       # 6 of BERT's 12, and the embeddings
     """
     import re
 
