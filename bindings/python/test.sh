@@ -32,7 +32,7 @@ echo "== an environment to test in"
 mkdir "$scratch/package"
 cp -r "$here/tests" "$here/examples" "$here/README.md" "$here/pyproject.toml" "$scratch/package"
 cd "$scratch/package"
-for name in torch transformers peft optuna; do
+for name in torch transformers peft trl optuna; do
   "$scratch/test/bin/python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$name') is None)" ||
     printf '******** SKIPPED: the tests that need %s, which is not installed ********\n' "$name"
 done

@@ -13,7 +13,7 @@ import pytest
 
 from tiny import SPECIAL, write_tokenizer
 
-OPTIONAL = ["torch", "transformers", "peft", "optuna"]
+OPTIONAL = ["torch", "transformers", "peft", "trl", "optuna"]
 
 
 def pytest_report_header() -> list[str]:
