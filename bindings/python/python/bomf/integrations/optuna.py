@@ -112,12 +112,13 @@ class BomfSampler(BaseSampler):
         self._independent.reseed_rng()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = vars(self).copy()
+        state = dict(vars(self))
         del state["_lock"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+        for name, value in state.items():
+            setattr(self, name, value)
         self._lock = threading.Lock()
 
     def infer_relative_search_space(
