@@ -6,8 +6,8 @@ PROBLEMS is a folder with a `problems.py` that has `load()` (problems by name, w
 on by itself to the number of trials; nobody is told a reference point. A simplex is what each has for it:
 `suggest_simplex` for BomfSampler, for the others the recipe of Optuna's FAQ (-log(1 - u), normalised).
 
-Runs are appended to OUT, a JSON object a line, and those that it holds are not made again; without PROBLEMS' runs
-missing it only prints the table (Markdown). Seconds are the processor's, of asking and telling, over all threads, mean
+Runs are appended to OUT, a JSON object a line, and those that it holds are not made again: what was stopped goes on.
+Prints the table (Markdown); with --table that alone. Seconds are the processor's, of asking and telling, over all threads, mean
 over the last 15 suggestions. Set OMP_NUM_THREADS=1 and RAYON_NUM_THREADS=1.
 
 Needs bomf, optuna, scipy; torch for `gp`; optuna-integration, botorch for `botorch`.
