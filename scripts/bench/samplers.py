@@ -3,12 +3,12 @@
 
 PROBLEMS is a folder with a `problems.py` that has `load()` (problems by name, with `fn`, bounds or a simplex, `nobj`,
 `ref_point`) and `init_design(problem, seed)`. Every sampler begins with the same design for a seed, enqueued, and goes
-on by itself to the number of trials; nobody is told a reference point. A simplex is what each has for it:
+on by itself to the number of trials; but for `bomf-told` nobody is told a reference point. A simplex is what each has for it:
 `suggest_simplex` for BomfSampler, for the others the recipe of Optuna's FAQ (-log(1 - u), normalised).
 
 Runs are appended to OUT, a JSON object a line, and those that it holds are not made again: what was stopped goes on.
-Prints the table (Markdown); with --table that alone. Seconds are the processor's, of asking and telling, over all threads, mean
-over the last 15 suggestions. Set OMP_NUM_THREADS=1 and RAYON_NUM_THREADS=1.
+Prints the table (Markdown); with --table that alone. Seconds are the processor's, of asking and telling, over all
+threads, mean over the last 15 suggestions. Set OMP_NUM_THREADS=1 and RAYON_NUM_THREADS=1.
 
 Needs bomf, optuna, scipy; torch for `gp`; optuna-integration, botorch for `botorch`.
 
@@ -32,6 +32,9 @@ from bomf.integrations.optuna import BomfSampler, suggest_simplex
 #: Suggestions at the end of a run, whose time is told.
 LATE = 15
 
+#: BomfSampler, and the same told the reference point, for problems of several objectives.
+OURS = ("bomf", "bomf-told")
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,9 +51,10 @@ def arguments():
 
 def sampler(name, problem, seed):
     n = problem.n_init
-    if name == "bomf":
+    if name in OURS:
         simplexes = {"w": problem.nx} if problem.simplex else None
-        return BomfSampler(seed=seed, n_startup_trials=n, simplexes=simplexes)
+        told = problem.ref_point if name == "bomf-told" else None
+        return BomfSampler(seed=seed, n_startup_trials=n, simplexes=simplexes, ref_point=told)
     if name == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=n)
     if name == "tpe":
@@ -64,7 +68,7 @@ def enqueued(name, problem, x):
     """A point of the starting design as the trial's parameters."""
     if not problem.simplex:
         return {f"x{i}": float(v) for i, v in enumerate(x)}
-    if name == "bomf":
+    if name in OURS:
         return {f"w[{i}]": float(v) for i, v in enumerate(x)}
     return {f"u{i}": float(1 - np.exp(-problem.nx * v)) for i, v in enumerate(x)}
 
@@ -73,7 +77,7 @@ def suggested(name, problem, trial):
     if not problem.simplex:
         bounds = zip(problem.lower, problem.upper)
         return np.array([trial.suggest_float(f"x{i}", low, high) for i, (low, high) in enumerate(bounds)])
-    if name == "bomf":
+    if name in OURS:
         return suggest_simplex(trial, "w", problem.nx)
     u = np.array([trial.suggest_float(f"u{i}", 0.0, 1.0) for i in range(problem.nx)])
     drawn = -np.log(np.clip(1 - u, 1e-9, 1)) + 1e-9
