@@ -30,11 +30,20 @@ echo "== an environment to test in"
 
 # Away from the sources, so that what is tested is what was installed.
 mkdir "$scratch/package"
-cp -r "$here/tests" "$here/examples" "$here/pyproject.toml" "$scratch/package"
+cp -r "$here/tests" "$here/examples" "$here/README.md" "$here/pyproject.toml" "$scratch/package"
 cd "$scratch/package"
-for name in torch transformers peft optuna; do
+for name in torch transformers peft trl optuna; do
   "$scratch/test/bin/python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$name') is None)" ||
     printf '******** SKIPPED: the tests that need %s, which is not installed ********\n' "$name"
 done
 echo "== the tests"
 "$scratch/test/bin/python" -m pytest -q -rs
+
+echo "== the types"
+if "$scratch/test/bin/python" -m pip install --quiet --disable-pip-version-check 'mypy>=1.11'; then
+  # Of the sources by their own configuration, and of the stub against the extension that was built.
+  (cd "$here" && "$scratch/test/bin/python" -m mypy --cache-dir "$scratch/mypy")
+  "$scratch/test/bin/python" -m mypy.stubtest bomf._bomf
+else
+  echo "******** SKIPPED: the types, because mypy cannot be installed ********"
+fi

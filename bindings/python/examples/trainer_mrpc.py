@@ -8,6 +8,7 @@ MODEL is a folder or a name on the hub; DATA holds train, validation and test as
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ LABELS = ["not_equivalent", "equivalent"]
 
 
 class Pairs(torch.utils.data.Dataset):
-    """Sentence pairs of a split."""
+    """Sentence pairs of a split, from short to long: batches of an evaluation have little padding."""
 
     def __init__(self, file, tokenizer, limit=None):
         rows = [json.loads(line) for line in Path(file).read_text().splitlines()][:limit]
+        rows.sort(key=lambda row: len(row["text"]) + len(row["text_pair"]))
         first, second = ([row[name] for row in rows] for name in ("text", "text_pair"))
         self.encoded = tokenizer(first, second, truncation=True, max_length=128)
         self.labels = [LABELS.index(row["label"]) for row in rows]
@@ -82,49 +84,63 @@ def main():
         report_to=[],
         seed=options.seed,
     )
-    callback = bomf.TrajectoryCallback(members=options.members)
-    trainer = Trainer(
-        AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2),
-        arguments,
-        train_dataset=train,
-        eval_dataset=select,
-        data_collator=DataCollatorWithPadding(tokenizer),
-        processing_class=tokenizer,
-        compute_metrics=compute_metrics,
-        callbacks=[callback],
+    # The members stay until the comparison is over.
+    with tempfile.TemporaryDirectory(prefix="bomf-members-") as folder:
+        callback = bomf.TrajectoryCallback(members=options.members, folder=folder, keep=True)
+        trainer = Trainer(
+            AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=2),
+            arguments,
+            train_dataset=train,
+            eval_dataset=select,
+            data_collator=DataCollatorWithPadding(tokenizer),
+            processing_class=tokenizer,
+            compute_metrics=compute_metrics,
+            callbacks=[callback],
+        )
+        trainer.train()
+        last = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+        found = callback.fuse(
+            trainer,
+            {"loss": "min", "accuracy": "max", "f1": "max"},
+            evaluations=options.evaluations,
+            out=Path(options.out, "fused"),
+        )
+
+        # The choice has been made and written: the report split is read from here on only.
+        bomf_alone = trainer.predict(report)
+        rows = {}
+        for name, method in found.methods.items():
+            if name != "bomf":
+                bomf.fuse(callback.files, method.weights, out=trainer.model)
+                rows[name] = trainer.predict(report)
+        bomf.fuse([last], out=trainer.model)
+        rows["last step"] = trainer.predict(report)
+
+    print(
+        f"\nbest step {callback.best_step}, members at {callback.steps}, "
+        f"{found.evaluations} evaluations"
     )
-    trainer.train()
-    members = callback.files
-
-    # The report split is read here for the comparison, and drives no choice.
-    scores = {"last step": trainer.evaluate(report)}
-    best_step, steps = callback.best_step, len(members)
-    best = members[callback.steps.index(best_step)]
-    bomf.fuse([best], out=shared(trainer.model, best))
-    scores["best step"] = trainer.evaluate(report)
-    bomf.fuse(members, out=shared(trainer.model, best))
-    scores["uniform average"] = trainer.evaluate(report)
-    found = callback.fuse(
-        trainer,
-        {"loss": "min", "accuracy": "max", "f1": "max"},
-        evaluations=options.evaluations,
-        out=Path(options.out, "fused"),
-    )
-    scores["bomf"] = trainer.evaluate(report)
-
-    print(f"\nbest step {best_step}, {steps} members, {found.evaluations} evaluations\n")
-    print(f"{'report split':<18}{'loss':>8}{'accuracy':>10}{'f1':>8}")
-    for name, s in scores.items():
-        print(f"{name:<18}{s['eval_loss']:8.4f}{s['eval_accuracy']:10.4f}{s['eval_f1']:8.4f}")
+    print(f"{'report split':<18}{'loss':>8}{'accuracy':>10}{'f1':>8}   bomf - this, f1 [95 %]")
+    for name, row in {**rows, "bomf": bomf_alone}.items():
+        own = row.metrics
+        line = f"{name:<18}{own['test_loss']:8.4f}{own['test_accuracy']:10.4f}{own['test_f1']:8.4f}"
+        if name != "bomf":
+            low, high = paired_interval(bomf_alone, row)
+            line += f"   {bomf_alone.metrics['test_f1'] - own['test_f1']:+.4f} [{low:+.4f}, {high:+.4f}]"
+        print(line)
 
 
-def shared(model, file):
-    """The model's tensors that a member has."""
-    from safetensors import safe_open
-
-    with safe_open(file, "pt") as tensors:
-        names = set(tensors.keys())
-    return {name: value for name, value in model.state_dict().items() if name in names}
+def paired_interval(ours, other, resamples=2000):
+    """The 95 % interval of the difference in F1, over resamples of the examples."""
+    rng = np.random.default_rng(0)
+    differences = []
+    for _ in range(resamples):
+        drawn = rng.integers(len(ours.label_ids), size=len(ours.label_ids))
+        first, second = (
+            compute_metrics((p.predictions[drawn], p.label_ids[drawn]))["f1"] for p in (ours, other)
+        )
+        differences.append(first - second)
+    return np.quantile(differences, [0.025, 0.975])
 
 
 if __name__ == "__main__":

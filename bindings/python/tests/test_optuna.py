@@ -7,11 +7,14 @@ import logging
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
+
+import bomf
 
 optuna = pytest.importorskip("optuna")
 
-from bomf.integrations.optuna import BomfSampler  # noqa: E402
+from bomf.integrations.optuna import BomfSampler, suggest_simplex  # noqa: E402
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -141,3 +144,42 @@ def test_a_study_in_a_storage_is_taken_up_by_a_new_sampler(tmp_path: Any) -> Non
     again = optuna.load_study(storage=storage, study_name="s", sampler=BomfSampler(seed=2))
     again.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=6)
     assert again.best_value < 0.05
+
+
+def distance(trial: Any) -> float:
+    w = suggest_simplex(trial, "w", 4)
+    assert w.min() >= 0 and abs(w.sum() - 1) < 1e-9
+    return float(((w - np.array([0.7, 0.3, 0.0, 0.0])) ** 2).sum())
+
+
+def test_a_simplex_is_searched_from_the_first_trial_on_and_its_faces_are_reached() -> None:
+    s = study(sampler=BomfSampler(seed=1, simplexes={"w": 4}))
+    s.optimize(distance, n_trials=30)
+    for trial in s.trials:
+        assert sum(trial.params.values()) == pytest.approx(1.0, abs=1e-9), "no trial is redundant"
+    assert s.best_value < 1e-3
+    assert any(w == 0.0 for w in s.best_params.values()), s.best_params
+
+
+def test_a_simplex_beside_other_parameters_is_searched_with_them() -> None:
+    s = study(sampler=BomfSampler(seed=0, simplexes={"w": 4}))
+    s.optimize(lambda t: distance(t) + (t.suggest_float("x", -1, 1) - 0.5) ** 2, n_trials=40)
+    assert s.best_value < 1e-2
+    assert s.best_params["x"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_weights_that_another_sampler_drew_are_learned_from(caplog: Any) -> None:
+    s = study(sampler=optuna.samplers.RandomSampler(seed=0))
+    s.optimize(distance, n_trials=12)
+    s.sampler = BomfSampler(seed=0, simplexes={"w": 4})
+    optuna.logging.enable_propagation()
+    with caplog.at_level(logging.WARNING, logger="bomf.integrations.optuna"):
+        s.optimize(distance, n_trials=10)
+    assert not caplog.records
+    assert min(t.value for t in s.trials[12:]) < min(t.value for t in s.trials[:12])
+
+
+def test_a_simplex_of_one_weight_is_refused() -> None:
+    s = study(seed=0)
+    with pytest.raises(bomf.errors.ArgumentError, match="at least 2"):
+        suggest_simplex(s.ask(), "w", 1)

@@ -80,7 +80,7 @@ def test_one_objective_and_standard_errors() -> None:
         MEMBERS, lambda s: {"loss": (scores(s)["loss"], 1e-4)}, {"loss": "min"}
     ).run()
     assert found.scores["loss"] < 0.02 and len(found.front) == 1
-    assert "<svg" not in found._repr_html_()
+    assert "<circle" not in found._repr_html_()
 
 
 @pytest.mark.parametrize("rule", ["best_metric", "knee", "weights", "one_standard_error"])

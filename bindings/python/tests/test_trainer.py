@@ -112,6 +112,9 @@ def test_a_run_is_fused_and_the_model_has_the_fused_weights(tmp_path: Path) -> N
     best = found.methods["best_checkpoint"].scores["eval_accuracy"]
     assert max(p.scores["eval_accuracy"] for p in found.front) >= best
     assert files(tmp_path) == [] and not list(tmp_path.glob(".bomf-*")), "nothing is left behind"
+    assert callback.best_step in callback.steps, "where they were is still known"
+    with pytest.raises(bomf.errors.ArgumentError, match="deleted"):
+        callback.fuse(t)
     report = t.evaluate(REPORT, metric_key_prefix="report")
     assert "report_accuracy" in report
 
@@ -138,6 +141,73 @@ def test_members_hold_the_parameters_of_their_steps(tmp_path: Path) -> None:
     again = transformers.BertForSequenceClassification.from_pretrained(out)
     assert torch.equal(again.classifier.weight, t.model.classifier.weight)
     assert callback.files and all(path.exists() for path in callback.files)
+
+
+def test_what_is_evaluated_after_training_drives_no_choice(tmp_path: Path) -> None:
+    callback = bomf.TrajectoryCallback(members=3, keep=True)
+    t = trainer(tmp_path, callback, eval_steps=10)
+    t.train()
+    before = callback.best_step, callback.steps, [path.read_bytes() for path in callback.files]
+    with torch.no_grad():
+        # A model that is right on every example: nothing in training was as good.
+        t.model.classifier.bias.copy_(torch.tensor([0.0, 1e3]))
+    ones = Rows(96, 1)
+    ones.labels[:] = 1
+    assert t.evaluate(ones)["eval_accuracy"] == 1.0
+    assert before == (callback.best_step, callback.steps, [p.read_bytes() for p in callback.files])
+    callback.fuse(t, evaluations=2)
+    t.evaluate(ones)
+    assert before == (callback.best_step, callback.steps, [p.read_bytes() for p in callback.files])
+
+
+def test_trl_takes_the_callback_as_it_is(tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl")
+    from datasets import Dataset
+    from tiny import SPECIAL, write_tokenizer
+
+    words = [f"w{i}" for i in range(30)]
+    write_tokenizer(tmp_path, [*SPECIAL, *words])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    tokenizer.eos_token = "[SEP]"
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=35, n_embd=16, n_layer=2, n_head=2, n_positions=32, bos_token_id=2, eos_token_id=3
+    )
+
+    def rows(n: int) -> Any:
+        starts = np.random.default_rng(n).integers(0, 30, n)
+        texts = [" ".join(words[(s + j) % 30] for j in range(8)) for s in starts]
+        return Dataset.from_dict({"text": texts})
+
+    callback = bomf.TrajectoryCallback(members=4)
+    t = trl.SFTTrainer(
+        transformers.GPT2LMHeadModel(config),
+        trl.SFTConfig(
+            output_dir=str(tmp_path / "out"),
+            num_train_epochs=3,
+            per_device_train_batch_size=16,
+            learning_rate=2e-2,
+            eval_strategy="steps",
+            eval_steps=4,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            bf16=False,
+            disable_tqdm=True,
+            max_length=32,
+        ),
+        train_dataset=rows(96),
+        eval_dataset=rows(48),
+        processing_class=tokenizer,
+        callbacks=[callback],
+    )
+    t.train()
+    found = callback.fuse(t, evaluations=3)
+    assert t.evaluate()["eval_loss"] == pytest.approx(found.scores["eval_loss"], rel=1e-5)
+    assert min(m["eval_loss"] for m in found.members) >= min(
+        p.scores["eval_loss"] for p in found.front
+    )
 
 
 def test_frozen_layers_are_neither_kept_nor_changed(tmp_path: Path) -> None:

@@ -20,22 +20,26 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from ._bomf import __version__
-from ._fusion import (
-    Diff,
-    LoraOutcome,
-    MergeOutcome,
-    MethodInfo,
-    ParameterInfo,
-    Verification,
-    diff,
-    fuse,
-    lora_extract,
-    lora_fuse,
-    merge,
-    methods,
-    verify,
+from ._diff import Diff, LayerDiff, TensorDiff, diff
+from ._evaluation import Evaluation
+from ._found import FusionResult, MethodResult, Mixture
+from ._fusion import fuse
+from ._lora import LoraModule, LoraOutcome, lora_extract, lora_fuse
+from ._merge import MergeOutcome, Verification, merge, verify
+from ._methods import MethodInfo, ParameterInfo, methods
+from ._minimize import Minimum, minimize
+from ._optimizer import Optimizer
+from ._outcomes import (
+    CurvePoint,
+    Finetune,
+    FrontPoint,
+    MemberRecord,
+    Method,
+    Objective,
+    Run,
+    Stage1,
+    Stage1Trial,
 )
-from ._optimizer import Evaluation, Minimum, Optimizer, minimize
 from ._pareto import (
     hypervolume,
     hypervolume_contributions,
@@ -44,20 +48,9 @@ from ._pareto import (
     non_dominated,
     non_dominated_sort,
 )
-from ._runs import (
-    Finetune,
-    Run,
-    Stage1,
-    evaluate,
-    finetune,
-    fuse_checkpoints,
-    load_run,
-    pick,
-    run,
-    stage1,
-)
-from ._search import FusionResult, FusionSearch, MethodResult, Mixture
-from ._space import Categorical, Float, Integer, Simplex
+from ._runs import evaluate, finetune, fuse_checkpoints, load_run, pick, run, stage1
+from ._search import FusionSearch
+from ._space import Categorical, Float, Integer, Parameter, Simplex
 from ._tuning import Tuned, freeze_lower_layers, tune
 from .errors import BomfError
 
@@ -67,24 +60,34 @@ if TYPE_CHECKING:
 __all__ = [
     "BomfError",
     "Categorical",
+    "CurvePoint",
     "Diff",
     "Evaluation",
     "Finetune",
     "Float",
+    "FrontPoint",
     "FusionResult",
     "FusionSearch",
     "Integer",
+    "LayerDiff",
+    "LoraModule",
     "LoraOutcome",
+    "MemberRecord",
     "MergeOutcome",
+    "Method",
     "MethodInfo",
     "MethodResult",
     "Minimum",
     "Mixture",
+    "Objective",
     "Optimizer",
+    "Parameter",
     "ParameterInfo",
     "Run",
     "Simplex",
     "Stage1",
+    "Stage1Trial",
+    "TensorDiff",
     "TrajectoryCallback",
     "Tuned",
     "Verification",

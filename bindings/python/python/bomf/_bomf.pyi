@@ -1,12 +1,43 @@
 """The extension module; see the package's own functions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, final
+
+__all__ = [
+    "Fusion",
+    "Keeper",
+    "Search",
+    "__version__",
+    "diff",
+    "eval",
+    "finetune",
+    "front_svg",
+    "fuse_run",
+    "hypervolume",
+    "hypervolume_contributions",
+    "infer_reference_point",
+    "knee",
+    "list_checkpoints",
+    "lora_extract",
+    "lora_fuse",
+    "merge",
+    "methods",
+    "non_dominated",
+    "non_dominated_sort",
+    "pick",
+    "report",
+    "run",
+    "search_mixtures",
+    "tune",
+    "verdict",
+    "verify",
+]
 
 __version__: str
 
 _Progress = Callable[[str, str, int, str], None] | None
 
+@final
 class Search:
     def __new__(
         cls,
@@ -38,6 +69,7 @@ class Search:
     @staticmethod
     def restore(text: str) -> Search: ...
 
+@final
 class Fusion:
     def __new__(cls, recipe: str, seed: int, models: list[Any], names: list[str]) -> Fusion: ...
     def outputs(self) -> tuple[list[tuple[str, str, list[int]]], list[str]]: ...
@@ -49,6 +81,7 @@ class Fusion:
         progress: _Progress = None,
     ) -> list[tuple[str, int]]: ...
 
+@final
 class Keeper:
     def __new__(cls, wanted: int, window: list[float], spacing: int) -> Keeper: ...
     def wants(self, step: int) -> bool: ...

@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _bomf
-from ._html import table
-from ._progress import Bar
+from ._evaluation import Directions, Evaluation, Objectives, Point, named_directions
 from ._space import Parameter, Space
-from .errors import ArgumentError, ExhaustedError
+from .errors import ArgumentError
 
-__all__ = ["Evaluation", "Minimum", "Optimizer", "minimize"]
-
-Point = dict[str, Any]
-Directions = Union[str, Sequence[str], Mapping[str, str]]
-Objectives = Union[float, Sequence[float], npt.NDArray[np.float64], Mapping[str, float]]
-
-
-@dataclass
-class Evaluation:
-    """A point and what came of it.
-
-    Attributes:
-        x: the point: parameter names to values.
-        y: the objectives, shape ``[m]``, each in its own direction; ``None`` if the evaluation
-            failed.
-        std_errors: their standard errors, shape ``[m]``; empty where they are not known.
-        constraints: values of the outcome constraints, shape ``[k]``.
-        cost: what it cost; ``None`` where that was not told.
-    """
-
-    x: Point
-    y: npt.NDArray[np.float64] | None
-    std_errors: tuple[float, ...] = ()
-    constraints: tuple[float, ...] = ()
-    cost: float | None = None
-
-    @property
-    def value(self) -> float:
-        """The only objective, or the first; NaN if the evaluation failed."""
-        return math.nan if self.y is None else float(self.y[0])
-
-
-def named_directions(directions: Directions) -> tuple[list[str], list[str]]:
-    """Names and directions of the objectives."""
-    if isinstance(directions, str):
-        directions = [directions]
-    if isinstance(directions, Mapping):
-        return list(directions), [str(d) for d in directions.values()]
-    given = [str(d) for d in directions]
-    names = ["y"] if len(given) == 1 else [f"y{i}" for i in range(len(given))]
-    return names, given
-
+__all__ = ["Optimizer"]
 
 class Optimizer:
     """Searches a space for the best value of one objective, or for the Pareto front of several.
@@ -264,7 +220,12 @@ class Optimizer:
 
     def ref_point(self) -> npt.NDArray[np.float64] | None:
         """The reference point in use, shape ``[m]``, each objective in its own direction; ``None``
-        for one objective, or while nothing is known to infer it from."""
+        for one objective, or while nothing is known to infer it from.
+
+        >>> import bomf
+        >>> bomf.Optimizer(bomf.Float("x", 0, 1), ["min", "max"], ref_point=[1, 0]).ref_point()
+        array([1., 0.])
+        """
         with self._lock:
             point = self._search.ref_point()
         return None if point is None else np.array(point)
@@ -275,6 +236,13 @@ class Optimizer:
 
         Raises:
             ArgumentError: there is one objective only.
+
+        >>> import bomf
+        >>> search = bomf.Optimizer(bomf.Float("x", 0, 1), ["min", "min"], ref_point=[4, 4])
+        >>> search.tell({"x": 0.1}, [1, 3])
+        >>> search.tell({"x": 0.2}, [2, 2])
+        >>> search.hypervolume_history()
+        array([3., 5.])
         """
         with self._lock:
             history = self._search.hypervolume_history()
@@ -285,14 +253,27 @@ class Optimizer:
     def expected_gain(self) -> float | None:
         """What the models expect the last proposal to bring: a share of the front's hypervolume,
         or, for one objective, of the outcomes' standard deviation; ``None`` for a proposal of the
-        starting design."""
+        starting design.
+
+        >>> import bomf
+        >>> search = bomf.Optimizer(bomf.Float("x", 0, 1))
+        >>> _ = search.ask()
+        >>> search.expected_gain() is None
+        True
+        """
         with self._lock:
             return self._search.expected_gain()
 
     def recent_gain(self, evaluations: int) -> float | None:
         """What the last so many evaluations brought: a share of the hypervolume, or, for one
         objective, of the distance from the median to the best value; ``None`` while too little is
-        known."""
+        known.
+
+        >>> import bomf
+        >>> search = bomf.Optimizer(bomf.Float("x", 0, 1))
+        >>> search.recent_gain(5) is None
+        True
+        """
         with self._lock:
             return self._search.recent_gain(evaluations)
 
@@ -392,120 +373,3 @@ class Optimizer:
 
 def _unpickled(cls: type[Optimizer], space: Space, state: Mapping[str, Any]) -> Optimizer:
     return cls._restored(space, state)
-
-
-@dataclass
-class Minimum:
-    """What :func:`minimize` found.
-
-    Attributes:
-        x: the best point; of several objectives the knee of the front. ``None`` if every evaluation
-            failed.
-        y: its objectives, shape ``[m]``.
-        front: the evaluations that no other dominates.
-        evaluations: all of them, in order.
-        optimizer: the search, which can go on.
-    """
-
-    x: Point | None
-    y: npt.NDArray[np.float64] | None
-    front: list[Evaluation]
-    evaluations: list[Evaluation]
-    optimizer: Optimizer = field(repr=False)
-
-    @property
-    def value(self) -> float:
-        """The first objective of the best point; NaN without one."""
-        return math.nan if self.y is None else float(self.y[0])
-
-    def _repr_html_(self) -> str:
-        names = self.optimizer.names
-        head = [p.name for p in self.optimizer._space.parameters] + names
-        rows = []
-        for e in self.front:
-            values = [] if e.y is None else list(e.y)
-            rows.append([e.x.get(name, "") for name in head[: -len(names)]] + values)
-        title = f"{len(self.evaluations)} evaluations, {len(self.front)} on the front"
-        return table(title, head, rows)
-
-
-def minimize(
-    f: Callable[[Point], Objectives | None],
-    space: Parameter | Iterable[Parameter],
-    budget: int,
-    *,
-    directions: Directions = "minimize",
-    ref_point: Sequence[float] | None = None,
-    seed: int = 0,
-    n_initial: int | None = None,
-    initial: Iterable[Mapping[str, Any]] = (),
-    catch: tuple[type[Exception], ...] = (),
-    callback: Callable[[Evaluation], bool | None] | None = None,
-    progress: bool | None = None,
-) -> Minimum:
-    """Evaluates ``f`` where it pays, ``budget`` times, and returns the best that was found.
-
-    Args:
-        f: from a point (a dict) to its objectives; ``None`` or a NaN is a failure.
-        space: the parameters.
-        budget: evaluations to make.
-        directions: as of :class:`Optimizer`.
-        ref_point: as of :class:`Optimizer`.
-        seed: of every random choice.
-        n_initial: as of :class:`Optimizer`.
-        initial: points to evaluate first, within the budget.
-        catch: exceptions of ``f`` that count as a failed evaluation; all others are raised.
-        callback: called with each evaluation; returns ``True`` to stop.
-        progress: whether a bar is drawn on stderr; where that is a terminal or a notebook, without.
-
-    >>> import bomf
-    >>> space = [bomf.Float("x", -5, 10), bomf.Float("y", 0, 15)]
-    >>> found = bomf.minimize(lambda p: (p["x"] - 1) ** 2 + (p["y"] - 7) ** 2, space, 20, seed=2)
-    >>> found.value < 0.5
-    True
-    """
-    if budget < 1:
-        raise ArgumentError(f"budget is {budget}, but at least 1 is needed")
-    search = Optimizer(space, directions, ref_point, seed, n_initial=n_initial)
-    first = list(initial)[:budget]
-    with Bar(progress) as bar:
-        bar("begin", "minimize", budget, "")
-        while len(search) < budget:
-            try:
-                point = dict(first.pop(0)) if first else search.ask()[0]
-            except ExhaustedError:
-                break
-            # What cannot be told would be a lost evaluation.
-            search._search.check(search._space.encode(point))
-            try:
-                y = f(dict(point))
-            except catch:
-                y = None
-            search.tell(point, y)
-            bar("advance", "minimize", len(search), _standing(search))
-            if callback is not None and callback(search.evaluations[-1]) is True:
-                break
-        bar("end", "minimize", 0, "")
-    front = search.front()
-    best = None
-    if len(front) > 1:
-        from ._pareto import knee
-
-        place = knee([e.y for e in front if e.y is not None], search.directions)
-        best = front[place or 0]
-    elif front:
-        best = front[0]
-    return Minimum(
-        None if best is None else best.x,
-        None if best is None else best.y,
-        front,
-        search.evaluations,
-        search,
-    )
-
-
-def _standing(search: Optimizer) -> str:
-    front = search.front()
-    if len(search.names) > 1:
-        return f"{len(front)} on the front"
-    return f"best {front[0].value:.6g}" if front else "no success yet"

@@ -27,8 +27,8 @@ def of_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 def _value(hint: Any, value: Any) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return of_mapping(hint, value)  # type: ignore[type-var]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return of_mapping(hint, value)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is list and isinstance(value, list):
         return [_value(arguments[0], v) for v in value]

@@ -3,112 +3,30 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
 import numpy as np
-import numpy.typing as npt
 
 from . import _bomf
-from ._fusion import InMemory, Member, PathLike, is_path, members_of, merge, recipe_of
-from ._html import scatter, table
+from ._found import FusionResult, MethodResult, Mixture
+from ._memory import InMemory, Member, members_of
+from ._merge import merge
+from ._methods import recipe_of
+from ._paths import PathLike, is_path
 from ._progress import Bar, Progress
 from .errors import ArgumentError, EvaluationError
 
-__all__ = ["FusionResult", "FusionSearch", "MethodResult", "Mixture"]
+__all__ = ["FusionSearch"]
 
 #: What an evaluation returns: scores by the objectives' names (others are ignored), each a number
 #: or a pair of it and its standard error; ``None`` for a mixture that fails.
 Scores = Union[Mapping[str, Any], None]
 
 _RULES = ("one_standard_error", "best_metric", "knee", "weights")
-
-
-@dataclass
-class Mixture:
-    """A mixture of the members.
-
-    Attributes:
-        weights: one a member, at least 0, their sum 1.
-        scores: its scores, each in its own direction; empty if it failed.
-        chosen: whether it is the one that was taken.
-    """
-
-    weights: npt.NDArray[np.float64]
-    scores: dict[str, float]
-    chosen: bool = False
-
-
-@dataclass
-class MethodResult:
-    """What one method settled on: ``best_checkpoint``, ``uniform_soup``, ``greedy_soup``, …,
-    ``bomf``."""
-
-    name: str
-    weights: npt.NDArray[np.float64]
-    scores: dict[str, float]
-
-
-@dataclass
-class FusionResult:
-    """What a search of mixtures found.
-
-    Attributes:
-        weights: of the mixture that was taken, shape ``[n]``.
-        scores: its scores.
-        front: the Pareto front, by falling chosen objective.
-        members: the scores of each member; empty for one that failed.
-        methods: what the classical methods came to, by name, and ``bomf``.
-        evaluated: every mixture that was evaluated, in order.
-        ref_point: the reference point of hypervolumes, by objective.
-        objectives: what was optimised: names and directions.
-        chosen_by: the objective by which the mixture was taken.
-        state: the fused state dict; ``None`` where a module holds it.
-        out: the folder that was written; ``None`` where none was asked for.
-    """
-
-    weights: npt.NDArray[np.float64]
-    scores: dict[str, float]
-    front: list[Mixture]
-    members: list[dict[str, float]]
-    methods: dict[str, MethodResult]
-    evaluated: list[Mixture]
-    ref_point: dict[str, float]
-    objectives: dict[str, str]
-    chosen_by: str
-    state: dict[str, Any] | None = field(default=None, repr=False)
-    out: Path | None = None
-
-    @property
-    def evaluations(self) -> int:
-        """How many evaluations were made, those of the members among them."""
-        return len(self.evaluated)
-
-    def _repr_html_(self) -> str:
-        names = list(self.objectives)
-        rows = [
-            [name, *(m.scores.get(o, math.nan) for o in names), m.weights]
-            for name, m in self.methods.items()
-        ]
-        title = f"{self.evaluations} evaluations, chosen by {self.chosen_by}"
-        marked = [i for i, name in enumerate(self.methods) if name == "bomf"]
-        html = table(title, ["method", *names, "weights"], rows, marked)
-        if len(names) < 2:
-            return html
-        pair = (names[0], names[1])
-        points = [tuple(m.scores.get(o, math.nan) for o in pair) for m in self.evaluated]
-        on_front = [
-            i
-            for i, m in enumerate(self.evaluated)
-            if any(np.array_equal(m.weights, p.weights) for p in self.front)
-        ]
-        chosen = [i for i in on_front if np.array_equal(self.evaluated[i].weights, self.weights)]
-        return html + scatter(pair, points, on_front, chosen[0] if chosen else None)  # type: ignore[arg-type]
 
 
 class FusionSearch:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,15 @@ from .errors import ArgumentError
 __all__ = ["Categorical", "Float", "Integer", "Parameter", "Simplex"]
 
 
+class Parameter:
+    """A parameter of a space: :class:`Float`, :class:`Integer`, :class:`Categorical` or
+    :class:`Simplex`."""
+
+    name: str
+
+
 @dataclass(frozen=True)
-class Float:
+class Float(Parameter):
     """A float in ``[low, high]``.
 
     Args:
@@ -40,7 +47,7 @@ class Float:
 
 
 @dataclass(frozen=True)
-class Integer:
+class Integer(Parameter):
     """An integer in ``[low, high]``, both included; else as :class:`Float`.
 
     >>> import bomf
@@ -56,7 +63,7 @@ class Integer:
 
 
 @dataclass(frozen=True)
-class Categorical:
+class Categorical(Parameter):
     """One of some values without order, of any type that can be compared by ``==``.
 
     >>> import bomf
@@ -73,7 +80,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Simplex:
+class Simplex(Parameter):
     """``n`` weights, each at least 0, their sum 1. The space is native: no point is rejected, and
     no coordinate is redundant.
 
@@ -84,9 +91,6 @@ class Simplex:
 
     name: str
     n: int
-
-
-Parameter = Union[Float, Integer, Categorical, Simplex]
 
 
 def same(a: Any, b: Any) -> bool:

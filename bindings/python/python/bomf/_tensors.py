@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -151,7 +152,7 @@ def empty(kind: str, shape: Sequence[int], torch: Any) -> Any:
     own: Any = STORED[kind]
     if kind in _AS_INTEGERS:
         try:
-            import ml_dtypes
+            ml_dtypes = importlib.import_module("ml_dtypes")
         except ImportError:
             raise UnsupportedError(
                 f"NumPy has no type {kind}",

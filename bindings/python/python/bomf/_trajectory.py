@@ -10,20 +10,24 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _bomf
+from ._found import FusionResult
 from ._peft import Adapters, is_peft, require_plain
 from ._progress import Progress
-from ._search import FusionResult, FusionSearch
+from ._search import FusionSearch
 from .errors import ArgumentError, UnsupportedError
 
-try:
+if TYPE_CHECKING:
     from transformers import TrainerCallback
-except ImportError:  # pragma: no cover - said when one is made
+else:
+    try:
+        from transformers import TrainerCallback
+    except ImportError:
 
-    class TrainerCallback:  # type: ignore[no-redef]
-        """Stands for transformers' own, which is not installed."""
+        class TrainerCallback:
+            """Stands for transformers' own, which is not installed."""
 
 
 __all__ = ["TrajectoryCallback"]
@@ -105,7 +109,7 @@ class TrajectoryCallback(TrainerCallback):
         self._keeper: Any = None
         self._best: float | None = None
         self._last = 0
-        self._muted = False
+        self._listens = False
 
     # What the trainer calls.
 
@@ -113,7 +117,7 @@ class TrajectoryCallback(TrainerCallback):
         if not state.is_world_process_zero:
             return
         _require_whole(kwargs.get("model"))
-        self._clear()
+        self._delete()
         parent = self._folder or Path(args.output_dir)
         parent.mkdir(parents=True, exist_ok=True)
         self._own = Path(tempfile.mkdtemp(prefix=".bomf-candidates-", dir=parent))
@@ -124,9 +128,10 @@ class TrajectoryCallback(TrainerCallback):
         self._best = None
         self._last = 0
         self._metric_name, self._sign = self._measure(args)
+        self._listens = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._keeper is None:
+        if not self._listens:
             return
         step = int(state.global_step)
         self._last = step
@@ -146,7 +151,7 @@ class TrajectoryCallback(TrainerCallback):
         metrics: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        if self._keeper is None or self._muted or not metrics:
+        if not self._listens or not metrics:
             return
         value = metrics.get(self._metric_name)
         if value is None:
@@ -165,6 +170,10 @@ class TrajectoryCallback(TrainerCallback):
             self._best = float(value)
             self._store(step, kwargs["model"])
             self._drop(self._keeper.keep_best(step))
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # What is evaluated from now on, such as the report split, drives no choice.
+        self._listens = False
 
     # What the user calls.
 
@@ -209,7 +218,8 @@ class TrajectoryCallback(TrainerCallback):
             **options: further options of :class:`FusionSearch` (``evaluations``, ``choose``, …).
 
         Raises:
-            ArgumentError: training has not run with this callback, or kept fewer than two members.
+            ArgumentError: training has not run with this callback or kept fewer than two members,
+                or they have been fused and deleted already.
         """
         if self._keeper is None:
             raise ArgumentError(
@@ -256,7 +266,7 @@ class TrajectoryCallback(TrainerCallback):
             trainer.save_model(os.fspath(out))
             found.out = Path(out)
         if not self._keep_files:
-            self._clear()
+            self._delete()
         return found
 
     # What is behind it.
@@ -290,11 +300,10 @@ class TrajectoryCallback(TrainerCallback):
         for step in steps:
             self._file(step).unlink(missing_ok=True)
 
-    def _clear(self) -> None:
+    def _delete(self) -> None:
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)
         self._own = None
-        self._keeper = None
 
     @contextlib.contextmanager
     def _quiet(self, trainer: Any) -> Iterator[None]:
@@ -302,13 +311,11 @@ class TrajectoryCallback(TrainerCallback):
         handler = trainer.callback_handler
         callbacks, handler.callbacks = handler.callbacks, []
         history = list(trainer.state.log_history)
-        self._muted = True
         try:
             yield
         finally:
             handler.callbacks = callbacks
             trainer.state.log_history = history
-            self._muted = False
 
 
 def _prefixed(name: str) -> str:

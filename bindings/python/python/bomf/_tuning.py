@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._evaluation import Directions, Evaluation, Objectives, Point
 from ._html import table
-from ._optimizer import Directions, Evaluation, Minimum, Objectives, Optimizer, Point, minimize
+from ._minimize import Minimum, minimize
+from ._optimizer import Optimizer
 from ._progress import Progress
 from ._space import Parameter
 from .errors import ArgumentError
@@ -117,6 +119,11 @@ def freeze_lower_layers(model: Any, share: float = 0.5) -> int:
 
     Raises:
         ArgumentError: no layers are found in the names.
+
+    .. code-block:: python
+
+        model = AutoModelForSequenceClassification.from_pretrained("model")
+        bomf.freeze_lower_layers(model, 0.5)       # 6 of BERT's 12, and the embeddings
     """
     import re
 

@@ -10,32 +10,46 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.study import Study
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
-from .._optimizer import Optimizer
-from .._space import Categorical, Float, Integer, Parameter
-from ..errors import ExhaustedError, OptimizationError
+from ..errors import ArgumentError, ExhaustedError
+from ._optuna import Search, direction_of, normalised, weight_names, why_not
 
-__all__ = ["BomfSampler"]
+__all__ = ["BomfSampler", "suggest_simplex"]
 
 _logger = logging.getLogger(__name__)
 
-#: Integers beyond this are not told apart by the engine.
-_EXACT_INTEGER = 2**43
 
+def suggest_simplex(trial: BaseTrial, name: str, n: int) -> npt.NDArray[np.float64]:
+    """Suggests ``n`` weights, each at least 0, their sum 1: shape ``[n]``.
+
+    Optuna has no such parameter. Here it is ``n`` floats from 0 to 1, named ``name[0]``, …, that
+    are divided by their sum; any sampler can draw them. ``BomfSampler(simplexes={name: n})``
+    searches them as one simplex, without a redundant dimension, and finds weights of exactly 0.
+
+    >>> import optuna
+    >>> from bomf.integrations.optuna import BomfSampler, suggest_simplex
+    >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+    >>> study = optuna.create_study(sampler=BomfSampler(seed=0, simplexes={"w": 3}))
+    >>> def objective(trial):
+    ...     w = suggest_simplex(trial, "w", 3)
+    ...     return ((w - [0.2, 0.0, 0.8]) ** 2).sum()
+    >>> study.optimize(objective, n_trials=25)
+    >>> study.best_value < 1e-2
+    True
+    """
+    if n < 2:
+        raise ArgumentError(f"n is {n}, but a simplex has at least 2 weights")
+    return normalised([trial.suggest_float(w, 0.0, 1.0) for w in weight_names(name, n)])
 
 
 class BomfSampler(BaseSampler):
@@ -57,6 +71,8 @@ class BomfSampler(BaseSampler):
             own number without.
         ref_point: reference point of the hypervolume, shape ``[m]``, each objective in its own
             direction; inferred without.
+        simplexes: names and sizes of the simplexes that the objective asks for by
+            :func:`suggest_simplex`; they are searched from the first trial on.
         independent_sampler: for what is not searched; ``RandomSampler`` without.
         warn_independent_sampling: whether it is said which parameters are not searched.
 
@@ -75,16 +91,18 @@ class BomfSampler(BaseSampler):
         seed: int | None = None,
         n_startup_trials: int | None = None,
         ref_point: Sequence[float] | None = None,
+        simplexes: Mapping[str, int] | None = None,
         independent_sampler: BaseSampler | None = None,
         warn_independent_sampling: bool = True,
     ) -> None:
         self._seed = _fresh() if seed is None else seed
         self._n_initial = n_startup_trials
         self._ref_point = None if ref_point is None else [float(v) for v in ref_point]
+        self._simplexes = dict(simplexes or {})
         self._independent = independent_sampler or RandomSampler(seed=seed)
         self._warns = warn_independent_sampling
         self._intersection = optuna.search_space.IntersectionSearchSpace()
-        self._searches: dict[str, _Search] = {}
+        self._searches: dict[str, Search] = {}
         self._lock = threading.Lock()
 
     def reseed_rng(self) -> None:
@@ -94,24 +112,27 @@ class BomfSampler(BaseSampler):
         self._independent.reseed_rng()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
+        state = dict(vars(self))
         del state["_lock"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        for name, value in state.items():
+            setattr(self, name, value)
         self._lock = threading.Lock()
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """The parameters that are searched together."""
-        found = self._intersection.calculate(study)
-        return {
+        found = {
             name: distribution
-            for name, distribution in found.items()
-            if not distribution.single() and _why_not(distribution) is None
+            for name, distribution in self._intersection.calculate(study).items()
+            if not distribution.single() and why_not(distribution) is None
         }
+        for name, n in self._simplexes.items():
+            found.update((weight, FloatDistribution(0.0, 1.0)) for weight in weight_names(name, n))
+        return found
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -122,9 +143,13 @@ class BomfSampler(BaseSampler):
         with self._lock:
             search = self._searches.get(study.study_name)
             if search is None or search.space != search_space:
-                directions = [_direction(d) for d in study.directions]
-                search = _Search(
-                    search_space, directions, self._ref_point, self._seed, self._n_initial
+                search = Search(
+                    search_space,
+                    self._simplexes,
+                    [direction_of(d) for d in study.directions],
+                    self._ref_point,
+                    self._seed,
+                    self._n_initial,
                 )
                 self._searches[study.study_name] = search
             search.follow(study.get_trials(deepcopy=False))
@@ -148,7 +173,7 @@ class BomfSampler(BaseSampler):
         """A value of a parameter that is not searched."""
         finished = (TrialState.COMPLETE,)
         if self._warns and study.get_trials(deepcopy=False, states=finished):
-            reason = _why_not(param_distribution) or (
+            reason = why_not(param_distribution) or (
                 "not every finished trial has it with this distribution: conditional and "
                 "changing spaces are not searched"
             )
@@ -174,120 +199,6 @@ class BomfSampler(BaseSampler):
     ) -> None:
         """Handed on to the independent sampler."""
         self._independent.after_trial(study, trial, state, values)
-
-
-class _Search:
-    """An optimiser of one search space, and what it has been told."""
-
-    def __init__(
-        self,
-        space: dict[str, BaseDistribution],
-        directions: list[str],
-        ref_point: list[float] | None,
-        seed: int,
-        n_initial: int | None,
-    ) -> None:
-        self.space = dict(space)
-        self._several = len(directions) > 1
-        self._maps = {name: _Map(name, d) for name, d in space.items()}
-        self._optimizer = Optimizer(
-            [m.parameter for m in self._maps.values()],
-            directions,
-            ref_point if self._several else None,
-            seed,
-            n_initial=n_initial,
-        )
-        self._told: set[int] = set()
-
-    def follow(self, trials: Sequence[FrozenTrial]) -> None:
-        """Tells what has been finished since the last time."""
-        for trial in trials:
-            if trial.number in self._told or not trial.state.is_finished():
-                continue
-            self._told.add(trial.number)
-            if any(trial.distributions.get(name) != d for name, d in self.space.items()):
-                continue
-            values: Sequence[float] | None = None
-            if trial.state == TrialState.COMPLETE:
-                values = trial.values
-            elif trial.state == TrialState.PRUNED:
-                last = trial.last_step
-                if self._several or last is None:
-                    continue
-                values = [trial.intermediate_values[last]]
-            x = {name: m.inside(trial.params[name]) for name, m in self._maps.items()}
-            try:
-                self._optimizer.tell(x, values)
-            except OptimizationError as error:
-                # A point that was enqueued outside of the space, say.
-                _logger.warning("trial %d is not learned from: %s", trial.number, error)
-
-    def ask(self) -> dict[str, Any]:
-        """The next point, as Optuna writes it."""
-        point = self._optimizer.ask()[0]
-        return {name: m.outside(point[name]) for name, m in self._maps.items()}
-
-
-class _Map:
-    """A distribution of Optuna as a parameter of bomf."""
-
-    def __init__(self, name: str, distribution: BaseDistribution) -> None:
-        self.distribution = distribution
-        self._low: float = 0
-        self._step: float | None = None
-        self.parameter: Parameter
-        if isinstance(distribution, CategoricalDistribution):
-            self.parameter = Categorical(name, list(range(len(distribution.choices))))
-            return
-        assert isinstance(distribution, (FloatDistribution, IntDistribution))
-        low, high, step = distribution.low, distribution.high, distribution.step
-        is_float = isinstance(distribution, FloatDistribution)
-        if step is not None and not (step == 1 and not is_float):
-            # Grids are integers: 0, 1, … stand for low, low + step, …
-            number = int(round((high - low) / step))
-            self._low, self._step = low, step
-            self.parameter = Integer(name, 0, number)
-        elif is_float:
-            self.parameter = Float(name, low, high, log=distribution.log)
-        else:
-            self.parameter = Integer(name, int(low), int(high), log=distribution.log)
-
-    def inside(self, value: Any) -> Any:
-        """A value as bomf has it."""
-        if isinstance(self.distribution, CategoricalDistribution):
-            return int(self.distribution.to_internal_repr(value))
-        if self._step is not None:
-            return int(round((value - self._low) / self._step))
-        return value
-
-    def outside(self, value: Any) -> Any:
-        """A value as Optuna has it."""
-        if isinstance(self.distribution, CategoricalDistribution):
-            return self.distribution.choices[value]
-        if self._step is not None:
-            value = self._low + self._step * value
-        if isinstance(self.distribution, IntDistribution):
-            return int(value)
-        return float(min(value, self.distribution.high))  # type: ignore[attr-defined]
-
-
-def _why_not(distribution: BaseDistribution) -> str | None:
-    """Why a distribution is not searched; ``None`` if it is."""
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        bounds = (distribution.low, distribution.high)
-        if isinstance(distribution, IntDistribution) and max(map(abs, bounds)) > _EXACT_INTEGER:
-            return f"its bounds {bounds} are beyond 2^43"
-        step = distribution.step
-        if step is not None and (bounds[1] - bounds[0]) / step > _EXACT_INTEGER:
-            return "its step makes more than 2^43 values"
-        return None
-    if isinstance(distribution, CategoricalDistribution):
-        return None
-    return f"{type(distribution).__name__} is not known to it"
-
-
-def _direction(direction: StudyDirection) -> str:
-    return "maximize" if direction == StudyDirection.MAXIMIZE else "minimize"
 
 
 def _fresh() -> int:
