@@ -62,7 +62,13 @@ impl Sqlite {
         }
         let failed = |error| failed(path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        // A reader of a file with a log makes the log's files where they are missing, and may not
+        // take them away again. Without a log nobody writes.
+        let connection = match unlogged(path) {
+            Some(uri) => Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI),
+            None => Connection::open_with_flags(path, flags),
+        };
+        let connection = connection.map_err(failed)?;
         connection.busy_timeout(PATIENCE).map_err(failed)?;
         schema::check(&connection, path, failed)?;
         Ok(Sqlite {
@@ -144,6 +150,27 @@ impl Sqlite {
             _ => failed(&self.path, error),
         })
     }
+}
+
+/// The file as one that does not change, unless there is a log beside it.
+fn unlogged(path: &Path) -> Option<String> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return None;
+    }
+    let absolute = std::path::absolute(path).ok()?;
+    let mut uri = String::from("file:");
+    for c in absolute.to_str()?.chars() {
+        match c {
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            c => uri.push(c),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Some(uri)
 }
 
 fn failed(path: &Path, source: rusqlite::Error) -> StudyError {
