@@ -2,7 +2,7 @@
 
 mod sample;
 
-use bomf_report::{render, render_front_svg, render_with_journal};
+use bomf_report::{render, render_experiment, render_front_svg, render_with_journal};
 use bomf_study::*;
 use proptest::prelude::*;
 use sample::Dice;
@@ -124,6 +124,97 @@ fn names_with_markup_stay_text() {
     let html = render(&results);
     check(&html);
     assert!(!html.contains("alert(1)</script>"));
+}
+
+/// An experiment of two variants, with markup for names and numbers that are none.
+fn experiment(mean: f64) -> experiment::Experiment {
+    let row = |variant: &str, over: &str, of: &str| experiment::Gain {
+        variant: variant.into(),
+        over: over.into(),
+        of: of.into(),
+        mean,
+        interval: mean.is_finite().then_some([mean - 1.0, mean + 1.0]),
+        runs: 2,
+        better: 1,
+        equal: 0,
+    };
+    let volume = |variant: &str, evaluations| experiment::HypervolumeRow {
+        variant: variant.into(),
+        method: MethodName::Bomf,
+        evaluations,
+        share: experiment::MeanSd::of(&[mean]),
+        runs: 1,
+    };
+    experiment::Experiment {
+        name: "<b>&".into(),
+        version: "0".into(),
+        planned: 4,
+        runs: Vec::new(),
+        failed: vec![experiment::FailedRun {
+            folder: "a<b".into(),
+            error: "\"no\"".into(),
+        }],
+        scores: Vec::new(),
+        gains: vec![
+            row("first", "greedy_soup", "report chosen"),
+            row("<other>", "greedy_soup", "report chosen"),
+        ],
+        ablation: vec![row("<other>", "first", "report loss")],
+        claims: ["first", "<other>"]
+            .map(|variant| experiment::Claim {
+                variant: variant.into(),
+                claim: "a < b".into(),
+                held: 1,
+                runs: 2,
+            })
+            .to_vec(),
+        hypervolume: vec![volume("first", 1), volume("first", 9), volume("<other>", 1)],
+        correlation: vec![experiment::CorrelationRow {
+            task: "t&".into(),
+            seed: 0,
+            metric: "f1".into(),
+            spearman: mean,
+            mixtures: 9,
+        }],
+        alignment: Vec::new(),
+        costs: vec![experiment::CostRow {
+            task: "t".into(),
+            variant: "first".into(),
+            stage1: mean,
+            finetune: 1.0,
+            stage2: 2.0,
+            total: 9.0,
+        }],
+    }
+}
+
+#[test]
+fn the_page_of_an_experiment_is_well_formed_too() {
+    for mean in [0.5, -0.0, f64::NAN, f64::INFINITY, 1e300] {
+        check(&render_experiment(&experiment(mean)));
+    }
+    let page = render_experiment(&experiment(0.5));
+    for id in [
+        "gains-1",
+        "gains-2",
+        "ablation",
+        "shares",
+        "correlations",
+        "costs",
+    ] {
+        assert!(page.contains(&format!("id=\"fig-{id}\"")), "{id}");
+    }
+    let empty = experiment::Experiment {
+        planned: 1,
+        gains: Vec::new(),
+        ablation: Vec::new(),
+        claims: Vec::new(),
+        hypervolume: Vec::new(),
+        correlation: Vec::new(),
+        costs: Vec::new(),
+        ..experiment(0.0)
+    };
+    check(&render_experiment(&empty));
 }
 
 /// Numbers as they should not be, and some as they should.

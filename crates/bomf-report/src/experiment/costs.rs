@@ -20,7 +20,7 @@ pub(super) fn costs(experiment: &Experiment) -> Option<Node> {
     let plot = Plot {
         left: 200.0,
         top: HEAD,
-        right: WIDTH - 60.0,
+        right: WIDTH - 100.0,
         bottom: HEAD + rows.len() as f64 * ROW,
     };
     let scale = Scale::linear(most, plot.left, plot.right);

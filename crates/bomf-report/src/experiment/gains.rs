@@ -5,7 +5,7 @@ use crate::format;
 use crate::names;
 use crate::svg::figure::Plot;
 use crate::svg::node::{Node, line, rect, text};
-use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, ticks};
+use crate::svg::{Extent, Figure, Scale, Shape, axis, mark, text as measure, ticks};
 use bomf_study::MethodName;
 use bomf_study::experiment::{Experiment, Gain};
 
@@ -16,14 +16,23 @@ const HEAD: f64 = 44.0;
 /// Digits of a difference.
 const DECIMALS: usize = 4;
 
+/// The figures of so many variants fit on a page; the others are in the tables.
+pub(super) const IDS: [&str; 8] = [
+    "gains-1", "gains-2", "gains-3", "gains-4", "gains-5", "gains-6", "gains-7", "gains-8",
+];
+
 /// `bomf` minus every other method of one variant's runs; `None` where nothing was compared.
-pub(super) fn over_methods(experiment: &Experiment, variant: &str) -> Option<Node> {
+pub(super) fn over_methods(
+    experiment: &Experiment,
+    variant: &str,
+    id: &'static str,
+) -> Option<Node> {
     let gains: Vec<&Gain> = experiment
         .gains
         .iter()
         .filter(|g| g.variant == variant)
         .collect();
-    panels("gains", "bomf against the other methods", &gains, |g| {
+    panels(id, "bomf against the other methods", &gains, |g| {
         let name = MethodName::ALL
             .into_iter()
             .find(|name| name.as_str() == g.over);
@@ -108,13 +117,13 @@ fn panel(figure: &mut Figure, kind: &str, rows: &[(usize, &Gain)], plot: Plot) {
     figure.push(axis::below(&plot, &scale, &ticks, ""));
     if let Some(zero) = scale.at(0.0) {
         figure.push(line((zero, plot.top - 6.0), (zero, plot.bottom), "zero"));
-        figure.push(text(
-            zero + 6.0,
-            plot.top - 9.0,
-            "start",
-            "note",
-            "better →",
-        ));
+        let note = "better →";
+        // Where zero is at the right edge, there is no room beyond it.
+        let (x, anchor) = match plot.right - zero > measure::width(note, 11.0) {
+            true => (zero + 6.0, "start"),
+            false => (zero - 4.0, "end"),
+        };
+        figure.push(text(x, plot.top - 9.0, anchor, "note", note));
     }
     for (row, gain) in rows {
         let y = plot.top + (*row as f64 + 0.5) * ROW;

@@ -19,8 +19,8 @@ pub fn render_experiment(experiment: &Experiment) -> String {
             p.lead { (runs) ", bomf " (clean(&experiment.version)) }
         }
         main {
-            @for variant in variants(experiment) {
-                @if let Some(drawn) = gains::over_methods(experiment, variant) {
+            @for (variant, id) in variants(experiment).into_iter().zip(gains::IDS) {
+                @if let Some(drawn) = gains::over_methods(experiment, variant, id) {
                     (figure(&format!("bomf against the other methods: {variant}"), &drawn, &html! {
                         "On the report split, over all runs with their 95 % interval. Right of zero bomf is "
                         "better. Filled: zero is outside the interval."
@@ -78,12 +78,13 @@ fn claims(claims: &[Claim]) -> Markup {
             section {
                 h2 { "On the select split of every run" }
                 div.scroll { table {
-                    thead { tr { th { "variant" } th { "claim" } th { "holds in runs" } } }
+                    caption { "In how many runs each claim holds" }
+                    thead { tr { th scope="col" { "claim" } th scope="col" { "variant" } th scope="col" { "holds in runs" } } }
                     tbody {
                         @for claim in claims {
                             tr {
+                                th scope="row" { (clean(&claim.claim)) }
                                 td { (clean(&claim.variant)) }
-                                td { (clean(&claim.claim)) }
                                 td { (claim.held) " of " (claim.runs) }
                             }
                         }
