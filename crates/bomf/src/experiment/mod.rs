@@ -3,7 +3,7 @@
 //!
 //! [`plan`] reads the file, `runner` does the runs (each is a `bomf run`, or a `bomf fuse` on the
 //! members of an earlier variant, in a folder of its own, so that an experiment that was stopped
-//! goes on where it was), `summary` computes, `statistics` knows means and intervals, [`tables`]
+//! goes on where it was), `summary` computes, `statistics` knows means and intervals, [`mod@tables`]
 //! writes.
 
 pub mod plan;
