@@ -12,15 +12,6 @@ use crate::method::Source;
 use crate::plan::{is_of_vocabulary, tied_to};
 use crate::weights::{TensorInfo, Weights};
 
-/// Biases of output heads: one number for each token.
-const BIASES: [&str; 5] = [
-    "lm_head.bias",
-    "cls.predictions.bias",
-    "cls.predictions.decoder.bias",
-    "lm_head.decoder.bias",
-    "vocab_projector.bias",
-];
-
 /// A row of a model's tensors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
@@ -76,7 +67,10 @@ pub struct Relabelled<W> {
 /// The least number of rows that a model's tensors of the vocabulary have; `None` if there are
 /// no such tensors.
 pub fn vocabulary_rows(model: &dyn Weights) -> Option<usize> {
-    let names = model.names().into_iter().filter(|name| has_tokens(name));
+    let names = model
+        .names()
+        .into_iter()
+        .filter(|name| is_of_vocabulary(name));
     let rows = names.filter_map(|name| model.info(name)?.shape.first().copied());
     rows.min()
 }
@@ -119,7 +113,10 @@ impl<W: Weights> Relabelled<W> {
 }
 
 fn shapes(model: &impl Weights, rows: usize) -> BTreeMap<String, Vec<usize>> {
-    let names = model.names().into_iter().filter(|name| has_tokens(name));
+    let names = model
+        .names()
+        .into_iter()
+        .filter(|name| is_of_vocabulary(name));
     names
         .filter_map(|name| {
             let mut shape = model.info(name)?.shape.to_vec();
@@ -127,10 +124,6 @@ fn shapes(model: &impl Weights, rows: usize) -> BTreeMap<String, Vec<usize>> {
             Some((name.to_owned(), shape))
         })
         .collect()
-}
-
-fn has_tokens(name: &str) -> bool {
-    is_of_vocabulary(name) || BIASES.contains(&name)
 }
 
 impl<W: Weights> Weights for Relabelled<W> {

@@ -107,12 +107,6 @@ pub enum StudyError {
         /// Why.
         reason: String,
     },
-    /// A URL asks for an encrypted connection.
-    #[error("{url} asks for an encrypted connection, which bomf cannot make")]
-    NoTls {
-        /// The URL without its password.
-        url: String,
-    },
     /// There is a study of this name.
     #[error("there is a study at {url} already")]
     StudyExists {
@@ -194,17 +188,13 @@ impl StudyError {
                  PGPASSWORD"
                     .into(),
             ),
-            StudyError::NoTls { .. } => Some(
-                "use a network that needs none or a tunnel (`ssh -L`), and take `sslmode` out"
-                    .into(),
-            ),
             StudyError::StudyExists { .. } => Some(
                 "go on with it by `bomf resume`, name another one (`?study=NAME`), or replace it \
                  with --overwrite"
                     .into(),
             ),
             StudyError::Server { .. } => {
-                Some("check host, database, user and password (PGPASSWORD)".into())
+                Some("check host, database, user, password (PGPASSWORD) and `sslmode`".into())
             }
             StudyError::Database { .. } | StudyError::Away { .. } => {
                 Some("once that is mended, go on with `bomf resume`: nothing is lost".into())
@@ -238,7 +228,6 @@ impl StudyError {
                 | StudyError::TooNew { .. }
                 | StudyError::InUse { .. }
                 | StudyError::Url { .. }
-                | StudyError::NoTls { .. }
                 | StudyError::StudyExists { .. }
                 | StudyError::DatabaseLocked { .. }
         )

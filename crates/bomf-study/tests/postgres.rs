@@ -194,3 +194,84 @@ fn a_server_that_is_not_there_is_an_error_at_once() {
     assert!(error.hint().is_some() && !error.to_string().contains("secret"));
     assert!(began.elapsed() < Duration::from_secs(20));
 }
+
+/// The mode of a connection, what it needs of the authorities, and whether it is made.
+type Case<'a> = (&'a str, &'a str, Option<&'a str>, Option<bool>);
+
+#[test]
+fn connections_are_encrypted_and_certificates_checked_as_the_url_says() {
+    let authority = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(parameters, authority).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_string()]).unwrap();
+    let certificate = certificate.signed_by(&key, &authority).unwrap();
+    let Some(server) = Server::start_encrypted(&certificate.pem(), &key.serialize_pem()) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (own, other) = (dir.path().join("own .pem"), dir.path().join("other.pem"));
+    std::fs::write(&own, authority.pem()).unwrap();
+    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_string()]).unwrap();
+    std::fs::write(&other, stranger.cert.pem()).unwrap();
+    let own = own.display().to_string().replace(' ', "%20");
+    let other = other.display().to_string();
+
+    let cases: [Case<'_>; 11] = [
+        ("127.0.0.1", "disable", None, Some(false)),
+        ("127.0.0.1", "prefer", None, Some(true)),
+        ("127.0.0.1", "require", None, Some(true)),
+        ("127.0.0.1", "require", Some(&own), Some(true)),
+        ("127.0.0.1", "require", Some(&other), None),
+        ("127.0.0.1", "verify-ca", Some(&own), Some(true)),
+        ("127.0.0.1", "verify-ca", Some(&other), None),
+        // The certificate is of another name.
+        ("127.0.0.1", "verify-full", Some(&own), None),
+        ("localhost", "verify-full", Some(&own), Some(true)),
+        ("localhost", "verify-full", Some(&other), None),
+        ("localhost", "verify-full", Some("system"), None),
+    ];
+    let mut raw = postgres::Client::connect(server.url(), postgres::NoTls).unwrap();
+    for (host, mode, authorities, expected) in cases {
+        let base = server.study().replace("127.0.0.1", host);
+        let mut url = format!("{base}&sslmode={mode}");
+        if let Some(file) = authorities {
+            url.push_str(&format!("&sslrootcert={file}"));
+        }
+        let study = match (Postgres::create(&url), expected) {
+            (Ok(study), Some(_)) => study,
+            // A system may have no authorities at all.
+            (Err(StudyError::Url { .. }), None) if authorities == Some("system") => continue,
+            (Err(error), None) => {
+                assert!(matches!(error, StudyError::Server { .. }), "{url}: {error}");
+                assert!(error.to_string().contains("TLS"), "{url}: {error}");
+                continue;
+            }
+            (outcome, _) => panic!("{url}: {outcome:?}"),
+        };
+        let sql = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                   WHERE application_name = 'bomf'";
+        let rows = raw.query(sql, &[]).unwrap();
+        let encrypted: Vec<bool> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(encrypted, [expected.unwrap()], "{url}");
+        drop(study);
+        let began = Instant::now();
+        while !raw.query(sql, &[]).unwrap().is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it has gone");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_cannot_encrypt_is_refused_where_that_is_required() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    if !server.is_own() {
+        return;
+    }
+    let error = Postgres::create(&format!("{}&sslmode=require", server.study())).unwrap_err();
+    assert!(error.to_string().contains("TLS"), "{error}");
+    assert!(error.hint().unwrap().contains("sslmode"));
+}

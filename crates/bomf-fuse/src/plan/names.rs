@@ -31,9 +31,20 @@ const DERIVED: [&str; 4] = [
     ".attn.masked_bias",
 ];
 
-/// Whether a tensor has a row for each token of the vocabulary, by its name.
+/// Biases of output heads: one number for each token.
+const HEAD_BIASES: [&str; 5] = [
+    "lm_head.bias",
+    "cls.predictions.bias",
+    "cls.predictions.decoder.bias",
+    "lm_head.decoder.bias",
+    "vocab_projector.bias",
+];
+
+/// Whether a tensor has a row, or a number, for each token of the vocabulary, by its name.
 pub fn is_of_vocabulary(name: &str) -> bool {
-    HEADS.contains(&name) || EMBEDDINGS.iter().any(|end| name.ends_with(end))
+    HEADS.contains(&name)
+        || HEAD_BIASES.contains(&name)
+        || EMBEDDINGS.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether a tensor is an output head.

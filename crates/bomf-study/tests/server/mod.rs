@@ -22,6 +22,8 @@ struct Own {
     dir: tempfile::TempDir,
     process: Option<Child>,
     port: u16,
+    /// Settings beside those of every server.
+    settings: Vec<String>,
 }
 
 /// Longer than a server takes to start on a slow machine.
@@ -58,12 +60,35 @@ impl Server {
                  is not set"
             );
         }
-        let mut own = own?;
+        Some(Self::of(own?))
+    }
+
+    /// Starts one that can encrypt, with a certificate and its key (PEM).
+    pub fn start_encrypted(certificate: &str, key: &str) -> Option<Self> {
+        let Some(mut own) = Own::prepare() else {
+            eprintln!("SKIPPED: no PostgreSQL: its programs are not installed");
+            return None;
+        };
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            let path = own.dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            own.give(&path, "600");
+        }
+        let path = |name: &str| own.dir.path().join(name).display().to_string();
+        own.settings = vec![
+            "ssl=on".into(),
+            format!("ssl_cert_file={}", path("server.crt")),
+            format!("ssl_key_file={}", path("server.key")),
+        ];
+        Some(Self::of(own))
+    }
+
+    fn of(mut own: Own) -> Self {
         own.start();
-        Some(Server {
+        Server {
             url: format!("postgresql://bomf@127.0.0.1:{}/postgres", own.port),
             own: Some(own),
-        })
+        }
     }
 
     /// The URL of a study that no other test has.
@@ -124,6 +149,7 @@ impl Own {
             dir,
             process: None,
             port,
+            settings: Vec::new(),
         };
         let made = own
             .command("initdb")
@@ -136,6 +162,18 @@ impl Own {
                 eprintln!("initdb: {other:?}");
                 None
             }
+        }
+    }
+
+    /// Gives a file to whom the server is run as.
+    fn give(&self, path: &Path, mode: &str) {
+        let run = |program: &str, argument: &str| {
+            let status = Command::new(program).arg(argument).arg(path).status();
+            assert!(status.unwrap().success(), "{program} {argument}");
+        };
+        run("chmod", mode);
+        if let Some(user) = &self.user {
+            run("chown", user);
         }
     }
 
@@ -164,6 +202,9 @@ impl Own {
         command.arg("-p").arg(self.port.to_string());
         command.arg("-k").arg(self.dir.path());
         command.args(["-h", "127.0.0.1", "-c", "max_connections=40"]);
+        for setting in &self.settings {
+            command.arg("-c").arg(setting);
+        }
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
         command.stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().unwrap());

@@ -46,7 +46,7 @@ impl Setting<'_> {
     /// and other bad input. A run that fails otherwise is told of, and the others go on.
     pub fn run(&self, observer: &mut dyn Observer, each: &mut Told<'_>) -> Result<(), Error> {
         let jobs = self.jobs();
-        let (mut outcomes, mut failed) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut failed) = (Vec::new(), Vec::<FailedRun>::new());
         let mut spent = Vec::new();
         for (number, job) in jobs.iter().enumerate() {
             let folder = self.folder(job);
@@ -60,20 +60,29 @@ impl Setting<'_> {
                     time_left(&spent, jobs.len() - number)
                 ));
             }
-            match self.one(job, &folder, observer) {
+            let lost = self.source(job);
+            let lost = lost.filter(|source| failed.iter().any(|run| run.folder == *source));
+            let done = match lost {
+                Some(source) => Err(format!(
+                    "{}, whose members it fuses, failed",
+                    source.display()
+                )),
+                None => match self.one(job, &folder, observer) {
+                    Ok(outcome) => Ok(outcome),
+                    // To be mended before anything else is paid for.
+                    Err(error) if error.is_bad_input() => return Err(error),
+                    Err(error @ Error::Interrupted { .. }) => return Err(error),
+                    Err(error) => Err(error.to_string()),
+                },
+            };
+            match done {
                 Ok(outcome) => {
                     spent.push(outcome.results.seconds.total);
                     outcomes.push(outcome);
                 }
-                // What is wrong with the input is to be mended before anything else is paid for.
-                Err(error @ Error::Interrupted { .. }) => return Err(error),
-                Err(error) if error.is_bad_input() => return Err(error),
                 Err(error) => {
                     observer.note(&format!("{} failed: {error}", folder.display()));
-                    failed.push(FailedRun {
-                        folder,
-                        error: error.to_string(),
-                    });
+                    failed.push(FailedRun { folder, error });
                 }
             }
             if !finished || number + 1 == jobs.len() {
@@ -110,6 +119,12 @@ impl Setting<'_> {
         Path::new(&task.name)
             .join(&variant.name)
             .join(format!("seed-{seed}"))
+    }
+
+    /// The folder of the run whose members a run fuses.
+    fn source(&self, job: &Job) -> Option<PathBuf> {
+        let variant = self.plan.variants[job.variant].members_of?;
+        Some(self.folder_of(job.task, variant, job.seed))
     }
 
     fn one(&self, job: &Job, folder: &Path, observer: &mut dyn Observer) -> Result<Outcome, Error> {
@@ -158,11 +173,10 @@ impl Setting<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let data = self.plan.tasks[job.task].data.clone();
-        match self.plan.variants[job.variant].members_of {
-            Some(variant) => {
-                let of = self.out.join(self.folder_of(job.task, variant, job.seed));
+        match self.source(job) {
+            Some(source) => {
                 let request = FuseRequest {
-                    members: vec![of.join("members")],
+                    members: vec![self.out.join(source).join("members")],
                     data: Some(data),
                     out: out.into(),
                     recipe,

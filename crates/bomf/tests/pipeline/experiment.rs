@@ -216,6 +216,26 @@ fn bad_input_ends_an_experiment_before_anything_is_paid_for() {
 }
 
 #[test]
+fn what_fuses_the_members_of_a_failed_run_is_told_of_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    // Multiplies the weights by -9 at each step: they overflow.
+    let plan = "
+tasks: [{data: sentences, recipe: fixed.yaml}]
+variants:
+  - name: diverged
+    recipe: {finetune: {learning_rate: 1, weight_decay: 10, warmup_ratio: 0, batch_size: 1}}
+  - {name: of_diverged, members: diverged}
+  - {name: sound}
+";
+    let found = run(&place(folder.path(), plan), &mut Silent);
+    let failed: Vec<&Path> = found.failed.iter().map(|run| &*run.folder).collect();
+    let folders = ["diverged", "of_diverged"].map(|name| format!("sentences/{name}/seed-0"));
+    assert_eq!(failed, folders.each_ref().map(Path::new));
+    assert!(found.failed[1].error.contains(&folders[0]));
+    assert_eq!(found.runs.len(), 1);
+}
+
+#[test]
 fn configurations_that_two_variants_tried_are_compared_by_rank() {
     let folder = tempfile::tempdir().unwrap();
     let plan = "

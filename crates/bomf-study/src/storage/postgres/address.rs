@@ -1,9 +1,10 @@
 //! Which server, which database, and which study in it: a URL as PostgreSQL has them, with the
 //! name of the study as one more parameter.
 
+use super::tls::{Parameters, Tls};
 use crate::StudyError;
-use postgres::Config;
-use postgres::config::SslMode;
+use percent_encoding::percent_decode_str;
+use postgres::{Client, Config, Error, NoTls};
 use std::time::Duration;
 
 /// Beginnings of a URL of a server.
@@ -24,7 +25,8 @@ pub fn is_url(name: &str) -> bool {
 /// Where a study is.
 #[derive(Clone)]
 pub(super) struct Address {
-    pub config: Config,
+    config: Config,
+    tls: Tls,
     /// The study's name.
     pub study: String,
     /// The URL without its password.
@@ -64,7 +66,7 @@ impl Address {
     /// Reads a URL. A password that it lacks is taken from `PGPASSWORD`.
     ///
     /// # Errors
-    /// [`StudyError::Url`], and [`StudyError::NoTls`] where it asks for an encrypted connection.
+    /// [`StudyError::Url`].
     pub fn parse(url: &str) -> Result<Self, StudyError> {
         let shown = without_password(url);
         let wrong = |reason: String| StudyError::Url {
@@ -76,13 +78,16 @@ impl Address {
         }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut study = DEFAULT_STUDY;
+        let mut encryption = Parameters::default();
         let mut others = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some((STUDY, name)) => study = name,
-                // The client has no verification, and would call these unknown.
-                Some(("sslmode", "verify-ca" | "verify-full")) => {
-                    return Err(StudyError::NoTls { url: shown });
+                // The client knows neither verification nor certificates.
+                Some(("sslmode", mode)) => encryption.mode = Some(mode),
+                Some(("sslrootcert", file)) => {
+                    let decoded = percent_decode_str(file).decode_utf8();
+                    encryption.authorities = Some(decoded.map_err(|e| wrong(e.to_string()))?);
                 }
                 _ => others.push(pair),
             }
@@ -101,10 +106,8 @@ impl Address {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             wrong(cause.unwrap_or_else(|| error.to_string()))
         })?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(StudyError::NoTls { url: shown });
-        }
-        config.ssl_mode(SslMode::Disable);
+        let tls = encryption.read().map_err(&wrong)?;
+        config.ssl_mode(tls.mode);
         if config.get_password().is_none()
             && let Ok(password) = std::env::var("PGPASSWORD")
         {
@@ -118,9 +121,18 @@ impl Address {
         }
         Ok(Address {
             config,
+            tls,
             study: study.into(),
             shown,
         })
+    }
+
+    /// Connects to the server.
+    pub fn connect(&self) -> Result<Client, Error> {
+        match &self.tls.connect {
+            Some(tls) => self.config.connect(tls.clone()),
+            None => self.config.connect(NoTls),
+        }
     }
 }
 
@@ -181,16 +193,22 @@ mod tests {
             ("postgresql://h/d?study=", "the study's name ``"),
             ("postgresql://h/d?colour=red", "colour"),
             ("postgresql://h:port/d", "port"),
+            (
+                "postgresql://h/d?sslmode=verify",
+                "verify-ca or verify-full",
+            ),
+            (
+                "postgresql://h/d?sslrootcert=system",
+                "only where `sslmode`",
+            ),
+            (
+                "postgresql://h/d?sslmode=verify-full&sslrootcert=/no/file",
+                "`sslrootcert` is `/no/file`",
+            ),
         ] {
             let error = Address::parse(url).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
             assert!(error.is_bad_input());
-        }
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let url = format!("postgresql://h/d?sslmode={mode}");
-            let error = Address::parse(&url).unwrap_err();
-            assert!(matches!(error, StudyError::NoTls { .. }), "{error}");
-            assert!(error.hint().is_some() && error.is_bad_input());
         }
     }
 }

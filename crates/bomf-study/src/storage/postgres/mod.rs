@@ -8,6 +8,7 @@
 mod address;
 mod schema;
 mod storage;
+mod tls;
 
 pub use address::{is_url, password_in, without_password};
 
@@ -15,7 +16,7 @@ use crate::StudyError;
 use address::Address;
 use postgres::error::SqlState;
 use postgres::types::ToSql;
-use postgres::{Client, Error, NoTls, Row, Statement};
+use postgres::{Client, Error, Row, Statement};
 use schema::Found;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +68,7 @@ type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 impl Link {
     fn open(address: &Address) -> Result<Self, Error> {
         Ok(Link {
-            client: address.config.connect(NoTls)?,
+            client: address.connect()?,
             statements: HashMap::new(),
             leads: false,
             is_again: false,
@@ -117,8 +118,8 @@ fn is_away(error: &Error) -> bool {
     }
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.is::<std::io::Error>() {
-            return true;
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return !tls::is_refused(error);
         }
         cause = error.source();
     }
@@ -129,8 +130,8 @@ impl Postgres {
     /// Begins a study on a server, under the name that the URL gives it.
     ///
     /// # Errors
-    /// [`StudyError::StudyExists`], [`StudyError::Url`], [`StudyError::NoTls`],
-    /// [`StudyError::TooNew`], [`StudyError::NotAStudy`], and [`StudyError::Server`] for a server
+    /// [`StudyError::StudyExists`], [`StudyError::Url`], [`StudyError::TooNew`],
+    /// [`StudyError::NotAStudy`], and [`StudyError::Server`] for a server
     /// that cannot be reached or says no.
     pub fn create(url: &str) -> Result<Self, StudyError> {
         let mut study = Self::reach(url)?;
