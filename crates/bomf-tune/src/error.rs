@@ -66,6 +66,20 @@ pub enum TuneError {
         /// What the tokenizers library says.
         reason: String,
     },
+    /// A chat template cannot be read, or writes no conversation like this.
+    #[error("the chat template of {}: {reason}", path.display())]
+    ChatTemplate {
+        /// The file that it is in, or the model's folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Conversations are to be read by a model without a template for them.
+    #[error("the model in {} has no chat template", path.display())]
+    NoChatTemplate {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// The tokenizer gives an id that the model has no embedding for.
     #[error("the tokenizer gives token {id}, but the model's vocabulary has {vocab_size} entries")]
     Vocabulary {
@@ -145,6 +159,11 @@ impl TuneError {
             TuneError::Architecture { .. } => Some(
                 "supported model types are bert, roberta (xlm-roberta, camembert), distilbert, \
                  gpt2, llama, mistral, qwen2, qwen3 and t5 (mt5)"
+                    .into(),
+            ),
+            TuneError::NoChatTemplate { .. } => Some(
+                "put one into `chat_template.jinja` beside its weights, or take a model that was \
+                 made for conversations"
                     .into(),
             ),
             TuneError::NoExactFisher => {

@@ -1,10 +1,12 @@
 //! Texts to token ids, with the model's own `tokenizer.json`.
 
 mod added;
+mod template;
 mod windows;
 mod words;
 
 pub use added::{AddedToken, with_added_tokens};
+pub use template::ChatTemplate;
 
 use crate::TuneError;
 use crate::batch::{OutputsAt, Sequences};
@@ -121,16 +123,12 @@ impl TextTokenizer {
         &self,
         texts: impl Iterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<Sequences, TuneError> {
-        let error = |e: tokenizers::Error| self.error(e.to_string());
-        let mut whole = self.inner.clone();
-        whole.with_truncation(None).map_err(error)?;
         let (firsts, seconds): (Vec<&str>, Vec<Option<&str>>) = texts.unzip();
-        let heads = whole.encode_batch_fast(firsts, true).map_err(error)?;
-        let completions: Vec<&str> = seconds.iter().map(|s| s.unwrap_or_default()).collect();
-        let tails = whole.encode_batch_fast(completions, false).map_err(error)?;
+        let heads = self.whole(firsts, true)?;
+        let completions = seconds.iter().map(|s| s.unwrap_or_default()).collect();
+        let tails = self.whole(completions, false)?;
         let mut sequences = Sequences::new(OutputsAt::Targets);
-        for ((head, tail), second) in heads.iter().zip(&tails).zip(&seconds) {
-            let (mut ids, mut completion) = (head.get_ids().to_vec(), tail.get_ids().to_vec());
+        for ((mut ids, mut completion), second) in heads.into_iter().zip(tails).zip(&seconds) {
             match (second, self.end()) {
                 (Some(_), end) => completion.extend(end),
                 // A tokenizer that ends texts itself needs no second end.
@@ -140,18 +138,58 @@ impl TextTokenizer {
             if second.is_none() {
                 completion = ids.split_off(ids.len().min(1));
             }
-            completion.truncate(self.max_length.saturating_sub(1));
-            let kept = self.max_length - completion.len();
-            let cut = ids.len().saturating_sub(kept);
-            ids.drain(..cut);
-            if ids.is_empty() || completion.is_empty() {
-                let reason = "an example has no token to be predicted, or none before it";
-                return Err(self.error(reason.into()));
-            }
-            ids.extend_from_slice(&completion);
-            sequences.push_completion(&ids, completion.len());
+            self.push_completion(&mut sequences, ids, completion)?;
         }
         self.checked(sequences)
+    }
+
+    /// Tokenises prompts and completions that a template wrote, special tokens and all; what is
+    /// too long is cut as [`encode_completions`](Self::encode_completions) cuts it.
+    ///
+    /// # Errors
+    /// As [`encode_completions`](Self::encode_completions).
+    pub fn encode_turns<'a>(
+        &self,
+        turns: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Sequences, TuneError> {
+        let (prompts, completions): (Vec<&str>, Vec<&str>) = turns.unzip();
+        let prompts = self.whole(prompts, false)?;
+        let completions = self.whole(completions, false)?;
+        let mut sequences = Sequences::new(OutputsAt::Targets);
+        for (prompt, completion) in prompts.into_iter().zip(completions) {
+            self.push_completion(&mut sequences, prompt, completion)?;
+        }
+        self.checked(sequences)
+    }
+
+    fn push_completion(
+        &self,
+        sequences: &mut Sequences,
+        mut ids: Vec<u32>,
+        mut completion: Vec<u32>,
+    ) -> Result<(), TuneError> {
+        completion.truncate(self.max_length.saturating_sub(1));
+        let kept = self.max_length - completion.len();
+        let cut = ids.len().saturating_sub(kept);
+        ids.drain(..cut);
+        if ids.is_empty() || completion.is_empty() {
+            let reason = "an example has no token to be predicted, or none before it";
+            return Err(self.error(reason.into()));
+        }
+        ids.extend_from_slice(&completion);
+        sequences.push_completion(&ids, completion.len());
+        Ok(())
+    }
+
+    /// The tokens of whole texts, of any length.
+    fn whole(&self, texts: Vec<&str>, adds_special: bool) -> Result<Vec<Vec<u32>>, TuneError> {
+        let error = |e: tokenizers::Error| self.error(e.to_string());
+        let mut whole = self.inner.clone();
+        whole.with_truncation(None).map_err(error)?;
+        let encodings = whole
+            .encode_batch_fast(texts, adds_special)
+            .map_err(error)?;
+        Ok(encodings.iter().map(|e| e.get_ids().to_vec()).collect())
     }
 
     /// Tokenises prompts for generation as [`encode_completions`](Self::encode_completions)
@@ -164,16 +202,32 @@ impl TextTokenizer {
         prompts: impl Iterator<Item = &'a str>,
         new_tokens: usize,
     ) -> Result<Sequences, TuneError> {
-        let error = |e: tokenizers::Error| self.error(e.to_string());
-        let mut whole = self.inner.clone();
-        whole.with_truncation(None).map_err(error)?;
-        let prompts: Vec<&str> = prompts.collect();
-        let encodings = whole.encode_batch_fast(prompts, true).map_err(error)?;
+        self.prompts(prompts.collect(), new_tokens, true)
+    }
+
+    /// As [`encode_prompts`](Self::encode_prompts), for prompts that a template wrote, special
+    /// tokens and all.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_turn_prompts<'a>(
+        &self,
+        prompts: impl Iterator<Item = &'a str>,
+        new_tokens: usize,
+    ) -> Result<Sequences, TuneError> {
+        self.prompts(prompts.collect(), new_tokens, false)
+    }
+
+    fn prompts(
+        &self,
+        prompts: Vec<&str>,
+        new_tokens: usize,
+        adds_special: bool,
+    ) -> Result<Sequences, TuneError> {
         let room = self.positions.saturating_sub(new_tokens).max(1);
         let most = room.min(self.max_length.saturating_sub(1).max(1));
         let mut sequences = Sequences::new(OutputsAt::Last);
-        for encoding in &encodings {
-            let ids = encoding.get_ids();
+        for ids in self.whole(prompts, adds_special)? {
             if ids.is_empty() {
                 return Err(self.error("a prompt gives no tokens at all".into()));
             }

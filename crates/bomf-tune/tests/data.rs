@@ -12,7 +12,7 @@ fn example(text: &str, text_pair: Option<&str>) -> Example {
     Example {
         text: text.into(),
         text_pair: text_pair.map(Into::into),
-        parts: Vec::new(),
+        ..Example::default()
     }
 }
 

@@ -1,10 +1,10 @@
 //! Which columns are the text, its pair and the label: as told, or guessed from their names.
 
-use super::DataOptions;
 use super::error::{DataError, Result, list};
 use super::labels::Task;
 use super::table::Table;
 use super::task_columns;
+use super::{DataOptions, chat};
 
 /// Names of pairs of columns, the likelier first.
 const PAIRS: [(&str, &str); 14] = [
@@ -219,6 +219,12 @@ fn guess_texts(
     is_lm: bool,
 ) -> Result<(String, Option<String>)> {
     let free = |c: &&str| *c != label && Some(*c) != pair;
+    if is_lm
+        && pair.is_none()
+        && let Some(name) = chat::find(table)
+    {
+        return Ok((name.to_owned(), None));
+    }
     if pair.is_none() {
         let pairs: &[(&str, &str)] = if is_lm { &COMPLETIONS } else { &PAIRS };
         for (first, second) in pairs {

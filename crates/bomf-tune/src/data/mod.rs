@@ -10,13 +10,15 @@
 //! Questions on a text ([`Task::QuestionAnswering`]), rows with several choices
 //! ([`Task::MultipleChoice`]) and tagged words ([`Task::TokenClassification`]) have their own
 //! columns, lists among them; the first may also be SQuAD's own JSON
-//! (`train-v2.0.json`), the last CoNLL's lines (`.conll`).
+//! (`train-v2.0.json`), the last CoNLL's lines (`.conll`). A causal language model may learn from
+//! conversations ([`Chat`]): lists of messages in JSON lines.
 //!
 //! Text is UTF-8, with or without a byte order mark; lines end with LF or CRLF; blank lines are
 //! skipped.
 
 mod answers;
 mod carve;
+mod chat;
 mod choices;
 mod choose;
 mod columns;
@@ -38,6 +40,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 pub use answers::{AnswerRules, Answers, Question, Window};
+pub use chat::{Chat, Message};
 pub use columns::Columns;
 pub use error::{DataError, Result};
 pub use labels::{Labels, Task, positive_class};
@@ -61,6 +64,9 @@ pub struct Example {
     /// The choices of multiple choice, or the words of token classification (of which `text`
     /// then is the whole); empty for other tasks.
     pub parts: Vec<String>,
+    /// The conversation that a causal language model goes on with, where it is one: all but the
+    /// last message is the prompt. `text` and `text_pair` are for people then.
+    pub chat: Option<Chat>,
 }
 
 /// One part of a data set.
@@ -196,6 +202,12 @@ impl Dataset {
         }
     }
 
+    /// Whether its examples are conversations.
+    pub fn has_chats(&self) -> bool {
+        let first = self.splits().into_iter().find_map(|s| s.texts.first());
+        first.is_some_and(|example| example.chat.is_some())
+    }
+
     /// The three splits: train, validation, test.
     pub fn splits(&self) -> [&Split; 3] {
         [&self.train, &self.validation, &self.test]
@@ -269,6 +281,16 @@ pub fn read_dataset(dir: impl AsRef<Path>, options: &DataOptions) -> Result<Data
     answers::note_moved(&raw, &mut notes);
     let mut splits = raw::number_labels(raw, task, &label_names)?;
     carve::carve_missing(&mut splits, options, &mut notes)?;
+
+    for split in splits.values_mut() {
+        if let Some(chats) = chat::split_up(split) {
+            notes.push(format!(
+                "{} split: {} replies of the assistant in {chats} conversations",
+                split.name,
+                split.len()
+            ));
+        }
+    }
 
     let mut take = |name: &'static str| splits.shift_remove(name);
     let (Some(validation), Some(test)) = (take("validation"), take("test")) else {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::answers::{self, Answers, Question};
-use super::choices;
 use super::columns::Columns;
 use super::error::{DataError, Result};
 use super::labels::{Labels, RawLabel, Task};
@@ -13,6 +12,7 @@ use super::source::Source;
 use super::table::{Cell, Table};
 use super::words::{self, Tags};
 use super::{DataOptions, Example, Split};
+use super::{chat, choices};
 
 /// A split whose labels are not numbered yet.
 pub(super) struct RawSplit {
@@ -127,9 +127,22 @@ fn append(
             split.labels.extend(tags);
             split.texts.push(Example {
                 text: words.join(" "),
-                text_pair: None,
                 parts: words,
+                ..Example::default()
             });
+            continue;
+        }
+        let is_chat = matches!(row.cells.get(places.text), Some(Cell::Json(_)));
+        if task == Some(Task::CausalLm) && is_chat {
+            let at = |column| Place { column, ..place };
+            let completion = match (places.text_pair, &columns.text_pair) {
+                (Some(i), Some(name)) => Some((at(name), row.take(i))),
+                _ => None,
+            };
+            let prompt = row.take(places.text);
+            let example = chat::chat_of(at(&columns.text), prompt, completion)?;
+            split.texts.push(example);
+            split.labels.push(RawLabel::none(line));
             continue;
         }
         let text_pair = match (places.text_pair, &columns.text_pair) {
@@ -161,6 +174,7 @@ fn append(
             text,
             text_pair,
             parts,
+            chat: None,
         });
     }
     if split.class_names.is_none() {

@@ -33,13 +33,15 @@ const INDEX: &str = "model.safetensors.index.json";
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
 
 /// These go along where the repository has them, so that a fused model is complete.
-const WELCOME: [&str; 6] = [
+const WELCOME: [&str; 8] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
 ];
 
 /// Times that a broken download is taken up again where it broke off.

@@ -1,11 +1,12 @@
 //! `bomf generate`: what a model writes behind prompts, or to sources.
 
+use super::dialogue::Dialogue;
 use super::in_pool;
 use super::members::of_head;
 use super::seeds::{Purpose, generator};
 use crate::{Error, GenerateRequest, Observer, Phase, Prompts, Split, resolve_model};
 use bomf_tune::TuneError;
-use bomf_tune::data::{self, DataOptions, read_dataset};
+use bomf_tune::data::{self, DataOptions, Example, read_dataset};
 use bomf_tune::generate::Texts;
 use bomf_tune::models::{Config, Head, Network};
 use bomf_tune::tape::Workspace;
@@ -43,12 +44,16 @@ pub fn generate(
     in_pool(request.threads, || generate_here(request, observer))
 }
 
-/// Prompts, and the references of those that have any.
-type Read = (Vec<String>, Vec<Option<String>>);
-
-fn read(request: &GenerateRequest) -> Result<Read, Error> {
+/// Prompts, with the references of those that have any.
+fn read(request: &GenerateRequest) -> Result<Vec<Example>, Error> {
     let (dir, split) = match &request.prompts {
-        Prompts::Texts(texts) => return Ok((texts.clone(), vec![None; texts.len()])),
+        Prompts::Texts(texts) => {
+            let example = |text: &String| Example {
+                text: text.clone(),
+                ..Example::default()
+            };
+            return Ok(texts.iter().map(example).collect());
+        }
         Prompts::Data { dir, split } => (dir, *split),
     };
     let task = &request.recipe.task;
@@ -73,7 +78,7 @@ fn read(request: &GenerateRequest) -> Result<Read, Error> {
             split: split.as_str(),
         });
     }
-    Ok(examples.into_iter().map(|e| (e.text, e.text_pair)).unzip())
+    Ok(examples)
 }
 
 fn generate_here(
@@ -83,7 +88,7 @@ fn generate_here(
     let base = resolve_model(&request.model, observer)?;
     let config = Config::read(&base)?;
     let is_pair = config.model_type.is_encoder_decoder();
-    let (prompts, references) = read(request)?;
+    let examples = read(request)?;
     let recipe = &request.recipe;
     let mut options = recipe.task.generation.options.clone();
     if let Some(sampling) = &mut options.sampling {
@@ -95,11 +100,11 @@ fn generate_here(
     network
         .read_params::<ChaCha8Rng>(&base, &mut params, None)
         .map_err(|error| of_head(error, &network))?;
-    let texts = prompts.iter().map(String::as_str);
+    let dialogue = Dialogue::new(recipe, &base, examples.iter().take(1))?;
     let texts = Texts {
         prompts: match is_pair {
-            true => tokenizer.encode_sources(texts)?,
-            false => tokenizer.encode_prompts(texts, options.max_new_tokens)?,
+            true => tokenizer.encode_sources(examples.iter().map(|e| e.text.as_str()))?,
+            false => dialogue.encode_prompts(&tokenizer, &examples, options.max_new_tokens)?,
         },
         references: Vec::new(),
         metrics: Vec::new(),
@@ -107,7 +112,7 @@ fn generate_here(
         options,
         tokenizer: Arc::new(tokenizer),
     };
-    observer.begin(Phase::Evaluate, prompts.len() as u64);
+    observer.begin(Phase::Evaluate, examples.len() as u64);
     let mut tell = |done: usize| {
         observer.advance(Phase::Evaluate, done as u64, "");
         match observer.interrupted() {
@@ -124,14 +129,13 @@ fn generate_here(
         other => other.into(),
     })?;
     observer.end(Phase::Evaluate);
-    let all = prompts.into_iter().zip(written).zip(references);
-    let all = all.enumerate();
+    let all = examples.into_iter().zip(written).enumerate();
     Ok(all
-        .map(|(index, ((prompt, text), reference))| Generated {
+        .map(|(index, (example, text))| Generated {
             index,
-            prompt,
+            prompt: example.text,
             text,
-            reference,
+            reference: example.text_pair,
         })
         .collect())
 }

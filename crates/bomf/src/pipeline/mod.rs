@@ -19,6 +19,7 @@ mod blocks;
 mod candidates;
 mod choose;
 mod compare;
+mod dialogue;
 mod eval;
 mod evaluator;
 mod external;

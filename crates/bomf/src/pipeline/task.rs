@@ -1,5 +1,6 @@
 //! The task of a run: its data tokenised, its labels ordered, its scorer.
 
+use super::dialogue::Dialogue;
 use super::out_of_range;
 use super::scorer::Scorer;
 use super::seeds::{Purpose, generator};
@@ -60,6 +61,9 @@ impl Task {
         let scorer = Scorer::new(recipe, kind, &dataset)?;
         let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
         let tokenizer = Arc::new(tokenizer);
+        let firsts = dataset.splits().into_iter();
+        let firsts = firsts.filter_map(|split| split.texts.first());
+        let dialogue = Dialogue::new(recipe, model_dir, firsts)?;
         let answer_rules = answer_rules(recipe, &dataset);
         let encode = |split: &data::Split| -> Result<EncodedSplit, Error> {
             match &split.labels {
@@ -80,7 +84,7 @@ impl Task {
                 .iter()
                 .map(|e| (e.text.as_str(), e.text_pair.as_deref()));
             let sequences = match kind {
-                TaskKind::CausalLm => tokenizer.encode_completions(texts)?,
+                TaskKind::CausalLm => dialogue.encode(&tokenizer, &split.texts)?,
                 TaskKind::Seq2Seq => {
                     let pairs = texts.map(|(source, target)| (source, target.unwrap_or_default()));
                     tokenizer.encode_pairs(pairs)?
@@ -98,7 +102,7 @@ impl Task {
             let counts = (0..sequences.len()).map(|i| sequences.targets(i).len() as u32);
             let labels = data::Labels::Tokens(counts.collect());
             Ok(EncodedSplit {
-                texts: texts_of(split, kind, recipe, &scorer, &tokenizer)?,
+                texts: texts_of(split, kind, recipe, &scorer, &tokenizer, &dialogue)?,
                 ..EncodedSplit::new(sequences, labels)
             })
         };
@@ -177,9 +181,14 @@ fn check_kind(
         let field = "finetune.label_smoothing";
         return Err(out_of_range(field, smoothing.to_string(), expected));
     }
+    if recipe.task.chat && kind != TaskKind::CausalLm {
+        let expected = "false for a task that is not causal_lm";
+        return Err(out_of_range("task.chat", "true", expected));
+    }
     let is_pair = config.model_type.is_encoder_decoder();
     let expected = match kind {
         TaskKind::Seq2Seq if !is_pair => "causal_lm for a model without an encoder of its own",
+        TaskKind::Seq2Seq if dataset.has_chats() => "causal_lm for conversations",
         TaskKind::Seq2Seq if dataset.columns.text_pair.is_none() => {
             let expected = "the column of the targets";
             return Err(out_of_range("task.columns.text_pair", "null", expected));
@@ -241,6 +250,7 @@ fn texts_of(
     recipe: &Recipe,
     scorer: &Scorer,
     tokenizer: &Arc<TextTokenizer>,
+    dialogue: &Dialogue,
 ) -> Result<Option<Texts>, Error> {
     if !scorer.writes() {
         return Ok(None);
@@ -253,11 +263,11 @@ fn texts_of(
     if let Some(sampling) = &mut options.sampling {
         sampling.seed = generator(recipe.seed, Purpose::Generation).random();
     }
-    let prompts = split.texts.iter().map(|e| e.text.as_str());
+    let sources = split.texts.iter().map(|e| e.text.as_str());
     Ok(Some(Texts {
         prompts: match kind {
-            TaskKind::Seq2Seq => tokenizer.encode_sources(prompts)?,
-            _ => tokenizer.encode_prompts(prompts, options.max_new_tokens)?,
+            TaskKind::Seq2Seq => tokenizer.encode_sources(sources)?,
+            _ => dialogue.encode_prompts(tokenizer, &split.texts, options.max_new_tokens)?,
         },
         references,
         metrics: scorer.text_metrics(),

@@ -107,6 +107,7 @@ fn task(mut section: Section<'_>) -> Result<Task, RecipeError> {
         task.max_length = WINDOW_LENGTH;
     }
     section.read("max_length", &mut task.max_length, |f| f.count(4, 32_768))?;
+    section.read("chat", &mut task.chat, |f| f.boolean())?;
     let length = task.max_length;
     task.question_answering = QuestionAnswering::for_length(length);
     section.read("question_answering", &mut task.question_answering, |f| {

@@ -32,6 +32,10 @@ pub struct Task {
     /// Tokens of an example that are kept, or of a window of a question's text. Default 128, and
     /// 384 for question answering; from 4 to 32,768.
     pub max_length: usize,
+    /// Whether prompts and completions are a user's and an assistant's words, as the model's chat
+    /// template writes them. Conversations in the data are so written in any case. Default
+    /// false.
+    pub chat: bool,
     /// How answers are found, for question answering.
     pub question_answering: QuestionAnswering,
     /// How texts are generated, for metrics of texts.
@@ -304,6 +308,7 @@ impl Default for Task {
             positive_label: None,
             labels: None,
             max_length: MAX_LENGTH,
+            chat: false,
             question_answering: QuestionAnswering::for_length(MAX_LENGTH),
             generation: Generation::default(),
             validation_fraction: 0.1,

@@ -454,6 +454,7 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
             recipe.task.test_fraction,
         ) = task;
         recipe.task.question_answering = QuestionAnswering::for_length(recipe.task.max_length);
+        recipe.task.chat = recipe.task.max_length % 2 == 1;
         recipe.stage1.trials = stage1.0;
         recipe.stage1.initial = stage1.0.min(3);
         recipe.stage1.epochs = stage1.1;

@@ -95,6 +95,10 @@ fn task(out: &mut Writer, task: &Task) {
         task.max_length,
         "tokens of an example that are kept",
     );
+    if task.chat || task.kind == Some(TaskKind::CausalLm) {
+        let comment = "prompts and completions are a user's and an assistant's words";
+        out.field("chat", task.chat, comment);
+    }
     // Written only where answers are looked for, or something is said about it.
     let own = &task.question_answering;
     let answers = task.kind == Some(TaskKind::QuestionAnswering);

@@ -7,6 +7,7 @@
 
 mod baselines;
 mod blocks;
+mod chat;
 mod decoders;
 mod experiment;
 mod failure;
