@@ -52,9 +52,9 @@ pub(super) struct Climb<'a> {
 
 impl Climb<'_> {
     /// Whether the trial is to end here: at a share of its training, where its best evaluation so
-    /// far is worth `best`.
+    /// far is worth `best`. One that has come to its end anyway is compared with nobody.
     pub fn is_hopeless(&mut self, share: f64, best: f64) -> Result<bool, Error> {
-        let Some(rule) = self.pruner.rule else {
+        let Some(rule) = self.pruner.rule.filter(|_| share < 1.0) else {
             return Ok(false);
         };
         while self.passed < rule.reached(share) {
@@ -95,7 +95,19 @@ mod tests {
         assert!(pruner.follow(1).is_hopeless(0.3, 9.0).unwrap());
         let mut again = pruner.follow(2);
         assert!(!again.is_hopeless(0.3, 0.0).unwrap());
-        assert!(again.is_hopeless(1.0, 9.0).unwrap());
+        assert!(again.is_hopeless(0.5, 9.0).unwrap());
+    }
+
+    #[test]
+    fn a_trial_at_its_end_is_left_alone_and_none_is_compared_with_it() {
+        let recipe = recipe("{factor: 2, first: 0.5}");
+        let study = Memory::default();
+        let pruner = Pruner::new(&recipe, &study);
+        // It has no evaluation before its end.
+        assert!(!pruner.follow(0).is_hopeless(1.0, 9.0).unwrap());
+        assert!(!pruner.follow(1).is_hopeless(0.5, 0.5).unwrap());
+        assert!(!pruner.follow(2).is_hopeless(1.0, 0.0).unwrap());
+        assert_eq!(study.reach(0, 3, 0.7).unwrap(), [0.5, 0.7]);
     }
 
     #[test]

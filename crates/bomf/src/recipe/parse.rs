@@ -7,8 +7,8 @@ use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
     Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation,
     HyperValue, Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised,
-    QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2,
-    SuccessiveHalving, Surrogate, Targets, Task, TaskKind, evaluator, node, trainer,
+    QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2, SuccessiveHalving,
+    Surrogate, Targets, Task, TaskKind, evaluator, node, trainer,
 };
 use indexmap::IndexMap;
 
@@ -298,9 +298,6 @@ const LORA_LEARNING_RATE: Dimension = Dimension::LogFloat {
 /// One in so many going on is as good as none.
 const MAX_FACTOR: usize = 100;
 
-/// Where the first rung may lie: earlier ones would be none but the first evaluation.
-const FIRST_RUNG: Range = Range::from(0.001).below(1.0);
-
 fn pruning(field: &Field<'_>) -> Result<Option<SuccessiveHalving>, RecipeError> {
     let usual = SuccessiveHalving::default();
     if !matches!(field.node.value, Value::Map(_)) {
@@ -311,7 +308,9 @@ fn pruning(field: &Field<'_>) -> Result<Option<SuccessiveHalving>, RecipeError> 
     let mut section = field.section()?;
     let (mut factor, mut first) = (usual.factor(), usual.first());
     section.read("factor", &mut factor, |f| f.count(2, MAX_FACTOR))?;
-    section.read("first", &mut first, |f| f.number(FIRST_RUNG))?;
+    section.read("first", &mut first, |f| {
+        f.number(Range::above(0.0).below(1.0))
+    })?;
     section.finish()?;
     SuccessiveHalving::new(factor, first)
         .map(Some)

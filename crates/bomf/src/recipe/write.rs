@@ -208,7 +208,11 @@ fn stage1(out: &mut Writer, stage1: &Stage1) {
         "pruning",
         match &stage1.pruning {
             None => "none".into(),
-            Some(rule) => format!("{{factor: {}, first: {}}}", rule.factor(), number(rule.first())),
+            Some(rule) => format!(
+                "{{factor: {}, first: {}}}",
+                rule.factor(),
+                number(rule.first())
+            ),
         },
         "halving: ends trials that fall behind; {factor: 3, first: 0.2}",
     );

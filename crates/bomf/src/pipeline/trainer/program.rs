@@ -266,7 +266,11 @@ impl Trainer<'_> {
         self.say(&match &outcome {
             Ok(reports) => format!(
                 "{what}{}: {} evaluations in {seconds:.1} s",
-                if is_enough.get() { " was ended early" } else { "" },
+                if is_enough.get() {
+                    " was ended early"
+                } else {
+                    ""
+                },
                 reports.curve.len()
             ),
             Err(fault) => format!("{what} failed after {seconds:.1} s: {fault}"),
