@@ -146,17 +146,13 @@ fn what_falls_behind_ends_early_and_the_best_does_not() {
     let value = |trial: &&Value| trial["value"].as_f64().unwrap();
     let best = |trials: &[Value]| {
         let best = trials.iter().max_by(|a, b| value(a).total_cmp(&value(b)));
-        best.unwrap().clone()
+        let best = best.unwrap();
+        (best["number"].clone(), best["value"].clone())
     };
-    assert_eq!(best(&pruned)["state"], "complete");
-    // With this rule the best of the drawn ones is never among those that end early.
-    assert_eq!(best(&pruned[..6]), {
-        let mut best = best(&whole[..6]);
-        best["seconds"] = self::best_seconds(&pruned, &best);
-        best
-    });
-    let saved: u64 = whole.iter().map(steps).sum::<u64>() - pruned.iter().map(steps).sum::<u64>();
-    assert!(saved > 0);
+    // Of those drawn here none starts slowly and is the best in the end.
+    assert_eq!(best(&pruned[..6]), best(&whole[..6]));
+    let made = |trials: &[Value]| trials[..6].iter().map(steps).sum::<u64>();
+    assert!(made(&pruned) < made(&whole));
     let table = done(place(), &["export", "undisturbed", "--format", "csv"]);
     assert!(table.contains(",pruned,"), "{table}");
     let journal = done(
@@ -164,14 +160,6 @@ fn what_falls_behind_ends_early_and_the_best_does_not() {
         &["export", "undisturbed", "--format", "optuna-journal"],
     );
     assert!(journal.contains("\"state\":2"), "{journal}");
-}
-
-/// The time of the trial of that number: two runs take different times.
-fn best_seconds(trials: &[Value], like: &Value) -> Value {
-    let same = trials
-        .iter()
-        .find(|trial| trial["number"] == like["number"]);
-    same.unwrap()["seconds"].clone()
 }
 
 #[test]
