@@ -432,11 +432,14 @@ def away(seconds):
 
 
 def main():
+    global BOMF
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200, metavar="N", help="how many (200)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bomf", type=pathlib.Path, default=BOMF, metavar="FILE", help="the program (target/release/bomf)")
     parser.add_argument("--away", type=float, metavar="S", help="stop the server for so many seconds instead")
     options = parser.parse_args()
+    BOMF = options.bomf.resolve()
     if not BOMF.is_file():
         raise SystemExit(f"{BOMF} is not there: cargo build --release")
     is_well = away(options.away) if options.away else faults(options.faults, options.seed)
