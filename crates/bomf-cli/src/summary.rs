@@ -75,11 +75,11 @@ pub fn stage1(stage1: &Stage1) -> String {
                 .iter()
                 .map(|name| trial.parameters.get(*name).map_or("-".into(), value)),
         );
-        row.push(
-            trial
-                .value
-                .map_or("failed".into(), |value| score(Some(&value))),
-        );
+        row.push(match (trial.value, trial.pruned) {
+            (None, _) => "failed".into(),
+            (Some(value), false) => score(Some(&value)),
+            (Some(value), true) => format!("{} (stopped early)", score(Some(&value))),
+        });
         row.push(format!("{:.1}", trial.seconds));
         table.row(row);
     }

@@ -433,3 +433,20 @@ fn two_programs_cannot_lead_one_run() {
     let (code, said) = end(run);
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn an_experiment_has_workers_in_each_run() {
+    let place = place();
+    let plan = "
+model: model
+seeds: [0]
+tasks: [{data: data, recipe: recipe.yaml}]
+variants: [{name: all, recipe: {members: {count: 3}, stage2: {evaluations: 2}}}]
+";
+    fs::write(place.join("plan.yaml"), plan).unwrap();
+    let words = "experiment plan.yaml --out experiment --workers 1 --threads 1 --quiet";
+    done(place, &words.split(' ').collect::<Vec<_>>());
+    let run = place.join("experiment/data/all/seed-0");
+    assert!(run.join("results.json").is_file());
+    assert!(run.join("workers/worker-1.log").is_file());
+}

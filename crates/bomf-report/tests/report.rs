@@ -233,3 +233,14 @@ fn weights_by_block_have_a_table_and_their_search_a_mark() {
         assert!(page.contains(part), "{part}");
     }
 }
+
+#[test]
+fn trials_that_were_stopped_early_are_told_from_others() {
+    let (mut results, _) = sample::study(11, 8, &["accuracy"]);
+    assert!(!render(&results).contains("stopped early"));
+    results.stage1.trials[2].pruned = true;
+    results.stage1.trials[4].pruned = true;
+    let page = render(&results);
+    assert!(page.contains("2 of 10 trials (open discs) were stopped early"));
+    assert_eq!(page.matches("(stopped early)").count(), 2, "in the table");
+}

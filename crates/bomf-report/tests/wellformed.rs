@@ -296,6 +296,7 @@ fn odd_results(dice: &mut Dice) -> (Results, Vec<Event>) {
         .collect();
     let trials = (0..upto(dice, 5))
         .map(|_| Stage1Trial {
+            pruned: dice.unit() < 0.3,
             parameters: parameters(dice),
             select: odd_scores(dice, &names),
             value: (dice.unit() < 0.7).then(|| odd(dice)),

@@ -4,12 +4,14 @@ use crate::{BlockWeights, Scores};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-/// How an evaluation ended.
+/// How a trial or an evaluation ended. Only trials are pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It gave scores.
     Complete,
+    /// It was stopped early, for others were better at the same point; it gave scores until then.
+    Pruned,
     /// It gave none (a loss that is not a number, say); `scores` is empty.
     Failed,
 }

@@ -89,6 +89,10 @@ pub struct Stage1Trial {
     pub select: Scores,
     /// The value that stage 1 maximises; `None` if the trial failed.
     pub value: Option<f64>,
+    /// Whether it was stopped early, for others were better at the same point; scores and value
+    /// are of its training until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pruned: bool,
     /// Wall-clock time.
     pub seconds: f64,
 }

@@ -468,3 +468,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_trial_that_was_stopped_early_is_pruned_in_every_form() {
+    let mut record = record();
+    record.trials[0].state = State::Pruned;
+    let mut trials = operations(&record).into_iter();
+    let trial = trials.find(|o| o["op_code"] == 4).unwrap();
+    // As Optuna numbers its states.
+    assert_eq!(trial["state"], 2);
+    assert_eq!(trial["value"], 0.8);
+    assert_eq!(trial["intermediate_values"].as_object().unwrap().len(), 2);
+    let table = csv(&record);
+    assert!(table.contains(",pruned,0.8,"), "{table}");
+    assert_eq!(json(&record)["trials"][0]["state"], "pruned");
+    let event: Event = serde_json::from_value(value!({
+        "stage": "stage1", "trial": 0, "parameters": {}, "state": "pruned", "scores": {},
+        "step": 3, "seconds": 1.0,
+    }))
+    .unwrap();
+    assert!(matches!(
+        event,
+        Event::Stage1 {
+            state: State::Pruned,
+            ..
+        }
+    ));
+}

@@ -7,7 +7,7 @@
 
 mod server;
 
-use bomf_study::{Postgres, Queue, Storage, StudyError};
+use bomf_study::{Postgres, Queue, State, Storage, StudyError};
 use indexmap::IndexMap;
 use server::Server;
 use std::time::{Duration, Instant};
@@ -162,6 +162,67 @@ fn later_schemas_and_foreign_ones_are_refused_and_left_alone() {
         "{error}"
     );
     assert!(error.to_string().contains("schema 99"), "{error}");
+}
+
+#[test]
+fn a_database_of_the_first_schema_opens_with_all_it_holds() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    if !server.is_own() {
+        return;
+    }
+    let mut raw = postgres::Client::connect(server.url(), postgres::NoTls).unwrap();
+    raw.batch_execute(include_str!("assets/server-v1.sql"))
+        .unwrap();
+    let study = Postgres::open(&format!("{}?study=old", server.url())).unwrap();
+    assert_eq!(study.facts().unwrap(), facts("7"));
+    let trials = study.trials().unwrap();
+    assert_eq!(
+        (trials[0].state, trials[1].state),
+        (State::Complete, State::Failed)
+    );
+    assert_eq!((trials[0].value, trials[0].curve.len()), (Some(-0.5), 1));
+    assert_eq!(study.results(0).unwrap(), [(0, "{\"number\":0}".into())]);
+    assert_eq!(study.claim("w", LONG).unwrap().unwrap().number, 1);
+    assert_eq!(study.reach(0, 1, 0.5).unwrap(), [0.5]);
+    let another = Postgres::create(&server.study()).unwrap();
+    assert_eq!(another.reach(0, 1, 0.25).unwrap(), [0.25]);
+}
+
+#[test]
+fn workers_of_many_connections_stand_in_one_order_at_a_rung() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    const WORKERS: usize = 6;
+    const RUNGS: usize = 20;
+    let url = server.study();
+    Postgres::create(&url).unwrap();
+    let studies: Vec<_> = (0..WORKERS)
+        .map(|_| Postgres::open(&url).unwrap())
+        .collect();
+    let seen: Vec<Vec<Vec<f64>>> = std::thread::scope(|scope| {
+        let climb = |(trial, study): (usize, &Postgres)| -> Vec<Vec<f64>> {
+            let reach = |rung| study.reach(rung, trial, trial as f64).unwrap();
+            (0..RUNGS).map(reach).collect()
+        };
+        let workers = studies.iter().enumerate();
+        let all: Vec<_> = workers
+            .map(|worker| scope.spawn(move || climb(worker)))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    for rung in 0..RUNGS {
+        // Who sees n has seen what all those saw who see fewer.
+        let mut lengths: Vec<usize> = seen.iter().map(|own| own[rung].len()).collect();
+        lengths.sort();
+        assert_eq!(lengths, (1..=WORKERS).collect::<Vec<_>>());
+        for (trial, own) in seen.iter().enumerate() {
+            assert_eq!(studies[0].reach(rung, trial, 0.0).unwrap(), own[rung]);
+        }
+    }
+    Postgres::remove(&url).unwrap();
 }
 
 #[test]

@@ -9,13 +9,14 @@ mod server;
 
 use bomf_study::{
     CurvePoint, EvaluatedSplit, EvaluationRecord, Finetune, FinetuneRecord, MemberRecord, Memory,
-    Postgres, Scores, Sqlite, State, Storage, StudyError, TrialRecord,
+    Postgres, Queue, Scores, Sqlite, Standing, State, Storage, StudyError, TrialRecord,
 };
 use indexmap::IndexMap;
 use proptest::prelude::*;
 use server::Server;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 /// Numbers that decimal digits or a careless format would change.
 const AWKWARD: [f64; 7] = [
@@ -343,11 +344,72 @@ fn the_database_itself_refuses_changes_from_other_programs() {
 }
 
 #[test]
+fn at_a_rung_everyone_sees_who_came_before_and_always_the_same() {
+    check(|study, again| {
+        assert_eq!(study.reach(0, 4, AWKWARD[0]).unwrap(), [AWKWARD[0]]);
+        let two = [AWKWARD[0], AWKWARD[2]];
+        assert_eq!(study.reach(0, 1, AWKWARD[2]).unwrap(), two);
+        assert_eq!(study.reach(1, 4, 7.0).unwrap(), [7.0], "a rung of its own");
+        let study = again(study);
+        assert_eq!(study.reach(0, 9, f64::NEG_INFINITY).unwrap().len(), 3);
+        assert!(study.reach(0, 8, f64::NAN).unwrap()[3].is_nan());
+        // The first value stays, and what came later is not seen.
+        assert_eq!(study.reach(0, 1, 0.0).unwrap(), two);
+        assert_eq!(study.reach(0, 4, f64::NAN).unwrap(), [AWKWARD[0]]);
+    });
+}
+
+#[test]
+fn whoever_comes_to_a_rung_at_once_stands_in_one_order() {
+    check(|study, _| {
+        const TRIALS: usize = 24;
+        let study = &*study;
+        let seen: Vec<Vec<f64>> = std::thread::scope(|scope| {
+            let reach = |trial| scope.spawn(move || study.reach(0, trial, trial as f64).unwrap());
+            let all: Vec<_> = (0..TRIALS).map(reach).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let longest = seen.iter().max_by_key(|values| values.len()).unwrap();
+        assert_eq!(longest.len(), TRIALS);
+        for (trial, values) in seen.iter().enumerate() {
+            assert_eq!(values.last(), Some(&(trial as f64)));
+            assert_eq!(values, &longest[..values.len()]);
+            assert_eq!(&study.reach(0, trial, 0.0).unwrap(), values);
+        }
+    });
+}
+
+#[test]
 fn databases_of_every_earlier_schema_open_with_all_they_hold() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("study.db");
-    raw(&path, include_str!("assets/study-v1.sql")).unwrap();
-    let study = Sqlite::open(&path).unwrap();
+    for (schema, sql) in [
+        (1, include_str!("assets/study-v1.sql")),
+        (2, include_str!("assets/study-v2.sql")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("study.db");
+        raw(&path, sql).unwrap();
+        // Whoever only reads leaves it as it is.
+        let study = Sqlite::open_to_read(&path).unwrap();
+        assert_eq!(study.trials().unwrap(), [trial(0), failed(1)]);
+        drop(study);
+        assert_eq!(version(&path), schema);
+        check_old(&path);
+        assert_eq!(version(&path), NEWEST);
+    }
+}
+
+/// The newest schema.
+const NEWEST: i64 = 3;
+
+fn version(path: &Path) -> i64 {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let sql = "PRAGMA user_version";
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// A study of an earlier schema has what it had, and takes what is new.
+fn check_old(path: &Path) {
+    let study = Sqlite::open(path).unwrap();
     assert_eq!(study.facts().unwrap(), facts(&[("seed", "7")]));
     assert_eq!(study.trials().unwrap(), [trial(0), failed(1)]);
     assert_eq!(study.finetune(1).unwrap(), Some(run(1)));
@@ -357,6 +419,18 @@ fn databases_of_every_earlier_schema_open_with_all_they_hold() {
         Some(own)
     );
     study.add_trial(&trial(2)).unwrap();
+    assert_eq!(study.reach(0, 2, 0.5).unwrap(), [0.5]);
+    let waiting = study.jobs().unwrap();
+    let waiting = waiting.iter().filter(|j| j.standing == Standing::Queued);
+    match study.results(0).unwrap().as_slice() {
+        [] => assert_eq!(waiting.count(), 0),
+        results => {
+            assert_eq!(results, [(0, r#"{"number":0}"#.to_string())]);
+            assert_eq!(waiting.count(), 1, "its lease has run out");
+            let claim = study.claim("w", Duration::from_secs(60)).unwrap().unwrap();
+            assert_eq!((claim.number, claim.attempt), (1, 3));
+        }
+    }
 }
 
 #[test]

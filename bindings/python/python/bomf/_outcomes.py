@@ -34,12 +34,13 @@ class Objective:
 @dataclass
 class Stage1Trial:
     """A trial of stage 1: hyperparameters, scores on the select split (none if it failed), the
-    value that is maximised, and its seconds."""
+    value that is maximised, its seconds, and whether it was stopped early (``stage1.pruning``)."""
 
     parameters: dict[str, Any]
     select: dict[str, float]
     value: float | None
     seconds: float
+    pruned: bool = False
 
 
 @dataclass

@@ -8,7 +8,8 @@
 //! twice while others remain, whether it has been told or is still pending.
 //!
 //! An [`Outcome`] can hold more than objectives: standard errors, the values of
-//! outcome constraints, a cost ([`Beside`]). A [`StoppingRule`] says when to stop.
+//! outcome constraints, a cost ([`Beside`]). A [`StoppingRule`] says when to stop, and
+//! [`SuccessiveHalving`] which evaluations need not be gone through with.
 //!
 //! All randomness comes from the generator handed to `ask`; the same seed and
 //! the same outcomes give the same proposals.
@@ -21,6 +22,7 @@ use crate::space::Space;
 
 mod beside;
 mod composite;
+mod halving;
 mod multi;
 mod outcome;
 mod random;
@@ -30,6 +32,7 @@ mod trials;
 
 pub use beside::Beside;
 pub use composite::{CompositeObjective, CompositeOptions, Surrogate};
+pub use halving::SuccessiveHalving;
 pub use multi::{MultiObjective, MultiObjectiveOptions, Observation, RefPoint};
 pub use outcome::Outcome;
 pub use random::RandomSimplex;

@@ -84,6 +84,9 @@ pub struct ExperimentArgs {
     /// Output folder
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Train the trials of a run side by side in so many processes
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub workers: usize,
 }
 
 /// Who trains the trials of stage 1

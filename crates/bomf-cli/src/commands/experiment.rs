@@ -1,13 +1,18 @@
 //! `bomf experiment`.
 
-use super::{Context, report};
+use super::{Context, MOST_WORKERS, launch, report};
 use crate::args::ExperimentArgs;
 use crate::failure::Failure;
 use bomf::ExperimentRequest;
 use bomf::experiment::tables::markdown;
 
 pub fn command(args: ExperimentArgs, context: &mut Context<'_>) -> Result<(), Failure> {
+    if args.workers > MOST_WORKERS {
+        return Err(Failure::Workers);
+    }
     let request = ExperimentRequest {
+        workers: args.workers,
+        launch: launch(),
         file: args.file,
         model: args.model,
         data: args.data,

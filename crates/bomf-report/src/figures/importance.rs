@@ -140,6 +140,7 @@ mod tests {
 
     fn trial(x: Value, y: Value, value: f64) -> Stage1Trial {
         Stage1Trial {
+            pruned: false,
             parameters: [("x".to_string(), x), ("y".to_string(), y)]
                 .into_iter()
                 .collect(),

@@ -268,6 +268,9 @@ fn points(trials: &[Stage1Trial], across: &Across, sy: &Scale, plot: &Plot, fail
                 format::json(value)
             ));
         }
+        if trial.pruned {
+            tip.push_str("\nstopped early");
+        }
         tip.push_str(&format!("\n{}", format::duration(trial.seconds)));
         let Some(y) = value(trial).and_then(|v| sy.at(v)) else {
             let y = plot.bottom - FAILED / 2.0;
@@ -277,10 +280,10 @@ fn points(trials: &[Stage1Trial], across: &Across, sy: &Scale, plot: &Plot, fail
         if best == Some(k) {
             g.push(mark::mark(Shape::Disc, x, y, 8.0, "halo k-bomf"));
         }
-        let class = if best == Some(k) {
-            "mark solid k-bomf"
-        } else {
-            "mark solid"
+        let class = match (best == Some(k), trial.pruned) {
+            (true, _) => "mark solid k-bomf",
+            (false, true) => "dot open",
+            (false, false) => "mark solid",
         };
         // The later, the stronger the colour.
         let part = (k + 1) as f64 / trials.len() as f64;
@@ -288,7 +291,7 @@ fn points(trials: &[Stage1Trial], across: &Across, sy: &Scale, plot: &Plot, fail
             mark::mark(Shape::Disc, x, y, 4.6, class)
                 .set(
                     "fill-opacity",
-                    if best == Some(k) {
+                    if best == Some(k) || trial.pruned {
                         1.0
                     } else {
                         0.25 + 0.75 * part

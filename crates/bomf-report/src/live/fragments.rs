@@ -318,11 +318,13 @@ fn stage1(record: &Record, view: &View<'_>) -> Markup {
         return html! {};
     }
     let failed = trials.iter().filter(|t| t.value.is_none()).count();
+    let pruned = trials.iter().filter(|t| t.pruned).count();
     html! {
         h2 { "Stage 1: hyperparameters on the lightweight model" }
         @if let Some(node) = figures::stage1(view) {
             (figure("The trials", &node, &html! {
                 "Each disc is a short run of the lightweight model, the stronger the later. The ringed one leads."
+                @if pruned > 0 { " " (format::count(pruned)) " of " (format::count(trials.len())) " were stopped early (open discs)." }
                 @if failed > 0 { " " (format::count(failed)) " of " (format::count(trials.len())) " failed." }
             }))
         }

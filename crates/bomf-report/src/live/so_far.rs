@@ -118,6 +118,7 @@ fn stage1(record: &Record) -> Stage1 {
         .trials
         .iter()
         .map(|trial| Stage1Trial {
+            pruned: trial.state == State::Pruned,
             parameters: trial.parameters.clone(),
             select: trial.scores.clone(),
             value: trial.value,

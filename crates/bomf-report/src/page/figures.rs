@@ -245,6 +245,7 @@ pub(super) fn stage1(view: &View<'_>) -> Markup {
         .iter()
         .filter(|t| t.value.is_none_or(|v| !v.is_finite()))
         .count();
+    let pruned = stage1.trials.iter().filter(|t| t.pruned).count();
     html! {
         section #stage1 {
             h2 { "Stage 1: hyperparameters on the lightweight model" }
@@ -255,6 +256,7 @@ pub(super) fn stage1(view: &View<'_>) -> Markup {
                     @else { "the lower " (stage1.frozen_layers) " of " (stage1.layers) " layers frozen" }
                     "), at the score of its best checkpoint; the stronger the colour, the later. The ringed one was handed to the full model. "
                     "Last panel: the trials in order, with the best so far."
+                    @if pruned > 0 { " " (pruned) " of " (stage1.trials.len()) " trials (open discs) were stopped early, for others were better by then: they stand at what they were worth when they were stopped." }
                     @if failed > 0 { " " (failed) " of " (stage1.trials.len()) " trials failed." }
                 }))
                 (trials(view))
@@ -291,7 +293,7 @@ fn trials(view: &View<'_>) -> Markup {
                             tr.us[best == Some(k)] {
                                 th scope="row" { (k + 1) @if best == Some(k) { " " span.tag { "best" } } }
                                 @for p in &parameters { td { (t.parameters.get(*p).map_or(format::NONE.into(), |v| super::clean(&format::json(v)))) } }
-                                td { (t.value.filter(|v| v.is_finite()).map_or("failed".into(), |v| format::fixed(v, 4))) }
+                                td { (t.value.filter(|v| v.is_finite()).map_or("failed".into(), |v| format::fixed(v, 4))) @if t.pruned { " (stopped early)" } }
                                 td { (format::duration(t.seconds)) }
                             }
                         }

@@ -367,6 +367,7 @@ fn stage1(dice: &mut Dice, metrics: &[&str]) -> Stage1 {
                     + 0.004 * dice.normal();
             let failed = k == 1;
             Stage1Trial {
+                pruned: false,
                 parameters: [
                     ("learning_rate".to_string(), json!(lr)),
                     ("batch_size".to_string(), json!(batch)),

@@ -138,6 +138,7 @@ fn begin(record: &str) -> Row {
 fn state(state: State) -> String {
     match state {
         State::Complete => "complete".into(),
+        State::Pruned => "pruned".into(),
         State::Failed => "failed".into(),
     }
 }

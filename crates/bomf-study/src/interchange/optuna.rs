@@ -21,6 +21,7 @@ const SET_STUDY_SYSTEM_ATTR: u8 = 3;
 const CREATE_TRIAL: u8 = 4;
 
 const COMPLETE: u8 = 1;
+const PRUNED: u8 = 2;
 const FAIL: u8 = 3;
 
 const MINIMIZE: u8 = 1;
@@ -99,7 +100,11 @@ impl Journal {
         let fields = json!({
             "study_id": study,
             "datetime_start": iso(start),
-            "state": if value.is_some() || values.is_some() { COMPLETE } else { FAIL },
+            "state": match trial.is_pruned {
+                true => PRUNED,
+                false if value.is_some() || values.is_some() => COMPLETE,
+                false => FAIL,
+            },
             "value": value,
             "values": values,
             "datetime_complete": iso(self.clock),
@@ -117,6 +122,8 @@ impl Journal {
 struct Trial {
     /// `None` where it failed.
     values: Option<Vec<f64>>,
+    /// Whether it was stopped early, in which case `values` are as far as it came.
+    is_pruned: bool,
     /// Internal values (of a categorical one its index) and where they were searched.
     parameters: IndexMap<String, (Value, Range)>,
     intermediate: Map<String, Value>,
@@ -149,8 +156,9 @@ fn stage1(journal: &mut Journal, record: &Record) {
         attributes.insert("best_step".into(), trial.step.into());
         let trial = Trial {
             values: values
-                .filter(|_| trial.state == State::Complete)
+                .filter(|_| trial.state != State::Failed)
                 .map(|value| vec![value]),
+            is_pruned: trial.state == State::Pruned,
             parameters: trial.parameters.iter().filter_map(internal).collect(),
             intermediate: intermediate.collect(),
             attributes,
@@ -195,6 +203,7 @@ fn stage2(journal: &mut Journal, record: &Record) {
         let trial = Trial {
             values: values
                 .filter(|values| evaluation.state == State::Complete && !values.is_empty()),
+            is_pruned: false,
             parameters: weights
                 .map(|(i, weight)| (format!("w_{i}"), (json!(weight), range.clone())))
                 .collect(),

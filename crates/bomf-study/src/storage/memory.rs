@@ -19,6 +19,8 @@ pub struct Memory {
 struct Kept {
     facts: IndexMap<String, String>,
     trials: BTreeMap<usize, TrialRecord>,
+    /// Trials and what they were worth, by rung.
+    rungs: BTreeMap<usize, Vec<(usize, f64)>>,
     finetune: BTreeMap<usize, FinetuneRecord>,
     evaluations: IndexMap<(EvaluatedSplit, Vec<u64>), EvaluationRecord>,
 }
@@ -72,6 +74,17 @@ impl Storage for Memory {
         let trials = trials.iter().map(|trial| (trial.number, trial.clone()));
         kept.trials.extend(trials);
         Ok(())
+    }
+
+    fn reach(&self, rung: usize, trial: usize, value: f64) -> Result<Vec<f64>, StudyError> {
+        let mut kept = self.lock();
+        let rung = kept.rungs.entry(rung).or_default();
+        let known = rung.iter().position(|(number, _)| *number == trial);
+        let place = known.unwrap_or_else(|| {
+            rung.push((trial, value));
+            rung.len() - 1
+        });
+        Ok(rung[..=place].iter().map(|(_, value)| *value).collect())
     }
 
     fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {

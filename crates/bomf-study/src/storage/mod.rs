@@ -76,6 +76,15 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         self.add_trials(std::slice::from_ref(trial))
     }
 
+    /// Enters what a trial is worth (more is better) as it comes to a rung of its training, and
+    /// gives what every trial was worth that had come to that rung by then, in the order in which
+    /// they came, its own value last. What was entered first stays: whoever asks again, for
+    /// whichever reason, is given the same.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn reach(&self, rung: usize, trial: usize, value: f64) -> Result<Vec<f64>, StudyError>;
+
     /// A fine-tuning run by its number, once it is complete.
     ///
     /// # Errors

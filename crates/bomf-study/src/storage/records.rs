@@ -15,7 +15,8 @@ pub struct TrialRecord {
     pub state: State,
     /// Scores of its best checkpoint on the select split; empty if it failed.
     pub scores: Scores,
-    /// What stage 1 maximises; `None` if it failed.
+    /// What stage 1 maximises; `None` if it failed, and of one that was stopped early as far as
+    /// it came.
     pub value: Option<f64>,
     /// Step of its best checkpoint.
     pub step: u64,

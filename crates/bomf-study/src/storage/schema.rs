@@ -9,7 +9,7 @@ const APPLICATION: i32 = 0x626f_6d66;
 
 /// Statement `i` makes schema `i + 1` of schema `i`; what has been released stays as it is.
 /// `PRAGMA user_version` says how many of them a database has seen.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// The database itself holds the contract that a record is final, whoever opens it.
 const V1: &str = "
@@ -79,6 +79,20 @@ CREATE TRIGGER job_is_final BEFORE UPDATE ON job WHEN OLD.result IS NOT NULL
     BEGIN SELECT RAISE(ABORT, 'a result never changes'); END;
 CREATE TABLE queue (is_closed INTEGER NOT NULL) STRICT;
 INSERT INTO queue VALUES (0);
+";
+
+/// What trials are worth at the rungs of their training, in the order in which they came there.
+/// A value that is no number is NULL.
+const V3: &str = "
+CREATE TABLE rung (
+    id INTEGER PRIMARY KEY,
+    rung INTEGER NOT NULL,
+    trial INTEGER NOT NULL,
+    value REAL,
+    UNIQUE (rung, trial)
+) STRICT;
+CREATE TRIGGER rung_is_final BEFORE UPDATE ON rung
+    BEGIN SELECT RAISE(ABORT, 'a value at a rung never changes'); END;
 ";
 
 /// Brings a database to the newest schema: an empty one, or one of an earlier version. One

@@ -9,7 +9,10 @@ use super::{Storage, schema};
 use crate::{CurvePoint, StudyError};
 use indexmap::IndexMap;
 use rusqlite::types::Type;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior,
+    params,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -323,6 +326,30 @@ impl Storage for Sqlite {
                 Ok(())
             },
         )
+    }
+
+    fn reach(&self, rung: usize, trial: usize, value: f64) -> Result<Vec<f64>, StudyError> {
+        self.with(|connection| {
+            let begin = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let key = (integer(rung), integer(trial));
+            let values = {
+                let mut insert = begin.prepare_cached(
+                    "INSERT INTO rung (rung, trial, value) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT DO NOTHING",
+                )?;
+                insert.execute(params![key.0, key.1, value])?;
+                let mut seen = begin.prepare_cached(
+                    "SELECT value FROM rung WHERE rung = ?1 AND id <= \
+                     (SELECT id FROM rung WHERE rung = ?1 AND trial = ?2) ORDER BY id",
+                )?;
+                // SQL has no NaN.
+                let value = |row: &Row<'_>| Ok(row.get::<_, Option<f64>>(0)?.unwrap_or(f64::NAN));
+                seen.query_map([key.0, key.1], value)?
+                    .collect::<Stored<_>>()?
+            };
+            begin.commit()?;
+            Ok(values)
+        })
     }
 
     fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {

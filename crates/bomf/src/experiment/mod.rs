@@ -18,6 +18,7 @@ pub use tables::{Table, tables};
 
 use crate::{Error, Observer};
 use runner::Setting;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Several runs and their tables: `bomf experiment`.
@@ -35,6 +36,11 @@ pub struct ExperimentRequest {
     pub seeds: Option<Vec<u64>>,
     /// Threads; 0 takes every core.
     pub threads: usize,
+    /// Processes that train the trials of stage 1 side by side, in every run that begins; 0 for
+    /// none.
+    pub workers: usize,
+    /// The command that such a worker is started by.
+    pub launch: Vec<OsString>,
 }
 
 /// Does every run of an experiment that is not finished yet, and writes `experiment.json`,
@@ -57,6 +63,8 @@ pub fn experiment(
         plan: &plan,
         out: &request.out,
         threads: request.threads,
+        workers: request.workers,
+        launch: &request.launch,
     };
     let mut last = summary::summary(&plan, &[], &[]);
     setting.run(observer, &mut |outcomes, failed| {

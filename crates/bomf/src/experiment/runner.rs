@@ -3,9 +3,10 @@
 use super::plan::Plan;
 use crate::output::read_output;
 use crate::pipeline::{self, stored_recipe};
-use crate::{Error, FuseRequest, Observer, Recipe, ResumeRequest, RunRequest};
+use crate::{Error, FuseRequest, Observer, Recipe, ResumeRequest, RunRequest, Workers};
 use bomf_study::experiment::FailedRun;
 use bomf_study::{Event, Results};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub(super) struct Setting<'a> {
     pub plan: &'a Plan,
     pub out: &'a Path,
     pub threads: usize,
+    /// Processes that train trials, in a run that begins, and the command for one.
+    pub workers: usize,
+    pub launch: &'a [OsString],
 }
 
 /// One run that is to be.
@@ -147,7 +151,7 @@ impl Setting<'_> {
                     out: out.clone(),
                     threads: self.threads,
                     seed: None,
-                    launch: Vec::new(),
+                    launch: self.launch.to_vec(),
                 };
                 pipeline::resume(&request, observer)?;
             }
@@ -193,7 +197,13 @@ impl Setting<'_> {
                     recipe,
                     threads: self.threads,
                     overwrite: true,
-                    workers: None,
+                    workers: (self.workers > 0).then(|| Workers {
+                        local: self.workers,
+                        elsewhere: 0,
+                        lease: Workers::LEASE,
+                        launch: self.launch.to_vec(),
+                        storage: None,
+                    }),
                 };
                 pipeline::run(&request, observer)?;
             }

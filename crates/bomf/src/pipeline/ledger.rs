@@ -13,19 +13,20 @@ use super::workers::place;
 use crate::output::{take_output, tidy};
 use crate::{Error, Recipe, Workers};
 use bomf_study::{
-    EvaluatedSplit, EvaluationRecord, Event, FinetuneRecord, FolderLock, Journal, State, Storage,
-    StudyError, TrialRecord,
+    EvaluatedSplit, EvaluationRecord, Event, FinetuneRecord, FolderLock, Journal, Memory, State,
+    Storage, StudyError, TrialRecord,
 };
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The journal that people read, and the study that a run can go on from.
 #[derive(Debug)]
 pub(super) struct Ledger {
     journal: Journal,
     /// `None` where nothing is to go on.
-    study: Option<Box<dyn Storage>>,
+    study: Option<Arc<dyn Storage>>,
     trials: BTreeMap<usize, TrialRecord>,
     /// Wall-clock time of everything that was given back.
     seconds: f64,
@@ -115,7 +116,7 @@ impl Ledger {
         study.add_facts(facts)?;
         Ok(Ledger {
             journal,
-            study: Some(study),
+            study: Some(study.into()),
             trials: BTreeMap::new(),
             seconds: 0.0,
             is_resumed: false,
@@ -129,7 +130,7 @@ impl Ledger {
         let trials = study.trials()?;
         Ok(Ledger {
             journal,
-            study: Some(study),
+            study: Some(study.into()),
             trials: trials.into_iter().map(|t| (t.number, t)).collect(),
             seconds: 0.0,
             is_resumed: true,
@@ -152,6 +153,14 @@ impl Ledger {
             is_resumed: false,
             _lock: None,
         })
+    }
+
+    /// The study; where nothing is to go on, one that ends with the process.
+    pub fn study(&self) -> Arc<dyn Storage> {
+        match &self.study {
+            Some(study) => study.clone(),
+            None => Arc::new(Memory::default()),
+        }
     }
 
     /// Whether the run goes on from an earlier one.
@@ -179,7 +188,7 @@ impl Ledger {
     /// Whether a trial gave scores before the run was resumed.
     pub fn has_trained(&self) -> bool {
         let mut trials = self.trials.values();
-        trials.any(|trial| trial.state == State::Complete)
+        trials.any(|trial| trial.state != State::Failed)
     }
 
     /// Enters a finished trial.

@@ -1,7 +1,8 @@
 //! The lightweight model of stage 1 (BOMF, Jang et al. 2024, section 4.2): the lower layers
 //! frozen or adapters of low rank, a short run a trial, the trial's value that of its best
-//! checkpoint.
+//! checkpoint. A trial that falls behind others may end early ([`super::pruning`]).
 
+use super::pruning::{Climb, Pruner};
 use super::seeds::{Purpose, generator};
 use super::stage1::{Outcome, TrialJob, UNITS};
 use super::task::Task;
@@ -32,6 +33,7 @@ pub(super) struct Lightweight<'a> {
     recipe: &'a Recipe,
     task: &'a Task,
     model: &'a mut Model,
+    pruner: Pruner<'a>,
     /// The folder that an interruption tells of.
     out: &'a Path,
     frozen_layers: usize,
@@ -47,6 +49,7 @@ impl<'a> Lightweight<'a> {
         recipe: &'a Recipe,
         task: &'a Task,
         model: &'a mut Model,
+        pruner: Pruner<'a>,
         out: &'a Path,
     ) -> Result<Self, Error> {
         let lora = recipe.stage1.lora(recipe.finetune.lora.as_ref());
@@ -68,6 +71,7 @@ impl<'a> Lightweight<'a> {
             start: model.params.clone(),
             dropout: model.network.config().dropout,
             model,
+            pruner,
             out,
         })
     }
@@ -123,6 +127,8 @@ impl<'a> Lightweight<'a> {
             states: &states.select,
             evaluations: self.recipe.stage1.evaluations_per_epoch,
             best: None,
+            climb: self.pruner.follow(trial.number),
+            is_pruned: false,
             curve: Vec::new(),
             losses: Vec::new(),
             workspace: Workspace::default(),
@@ -136,6 +142,7 @@ impl<'a> Lightweight<'a> {
         };
         let outcome = run.run(self.model, &objective, &options);
         let (best, curve) = (run.best.take(), std::mem::take(&mut run.curve));
+        let is_pruned = run.is_pruned;
         match outcome {
             Ok(()) | Err(Error::Tune(TuneError::Diverged { .. })) => {}
             Err(Error::Tune(TuneError::Interrupted)) => return Err(self.interrupted()),
@@ -146,6 +153,7 @@ impl<'a> Lightweight<'a> {
                 .as_ref()
                 .map(|(_, scores)| self.task.scorer.stage1_value(scores)),
             best,
+            is_pruned,
             curve,
         })
     }
@@ -164,6 +172,8 @@ struct Trial<'a> {
     states: &'a FrozenStates,
     evaluations: usize,
     best: Option<(u64, Scores)>,
+    climb: Climb<'a>,
+    is_pruned: bool,
     curve: Vec<CurvePoint>,
     /// Of the steps since the last evaluation.
     losses: Vec<f64>,
@@ -223,6 +233,14 @@ impl TrainObserver for Trial<'_> {
                 };
                 if better {
                     self.best = Some((point.step, scores));
+                }
+            }
+            if let Some((_, best)) = &self.best {
+                let share = point.step as f64 / point.steps as f64;
+                let best = scorer.stage1_value(best);
+                if self.climb.is_hopeless(share, best)? {
+                    self.is_pruned = true;
+                    return Ok(Control::Stop);
                 }
             }
         }

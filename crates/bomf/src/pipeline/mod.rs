@@ -9,7 +9,7 @@
 //! takes one of what was evaluated (by [`bagging`], if the rule says so), [`compare`] puts every method on the report
 //! split, and [`finish`] writes. Whatever is paid for goes through the [`ledger`], from which
 //! [`resume`](resume()) goes on; a program may train, too ([`trainer`]), and trials of stage 1 may
-//! be trained by [`workers`].
+//! be trained by [`workers`], or end early ([`pruning`]).
 
 mod bagging;
 mod baselines;
@@ -37,6 +37,7 @@ mod mixtures;
 mod outputs;
 mod pick;
 mod pretrain;
+mod pruning;
 mod resume;
 mod run;
 mod runs;

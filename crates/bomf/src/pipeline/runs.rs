@@ -152,6 +152,7 @@ mod tests {
             ]),
             select: Scores::new(),
             value,
+            pruned: false,
             seconds: 0.0,
         }
     }

@@ -8,6 +8,7 @@
 use super::known;
 use super::ledger::Ledger;
 use super::lightweight::Lightweight;
+use super::pruning::Pruner;
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::workers::Fleet;
@@ -117,7 +118,9 @@ pub(super) fn search(
         fleet.finish()?;
         return Ok(record);
     }
-    let mut lightweight = Lightweight::new(recipe, task, model, out)?;
+    let study = journal.study();
+    let pruner = Pruner::new(recipe, &*study);
+    let mut lightweight = Lightweight::new(recipe, task, model, pruner, out)?;
     let mut trials = Here::new(|trial: &TrialJob, message, observer: &mut dyn Observer| {
         lightweight.run(trial, message, observer)
     });
@@ -251,6 +254,7 @@ impl TrialJob {
             number: self.number,
             parameters: self.parameters,
             state: match outcome.value {
+                Some(_) if outcome.is_pruned => State::Pruned,
                 Some(_) => State::Complete,
                 None => State::Failed,
             },
@@ -269,6 +273,8 @@ pub(super) struct Outcome {
     pub best: Option<(u64, Scores)>,
     /// What stage 1 maximises.
     pub value: Option<f64>,
+    /// Whether it was ended early, for others were better.
+    pub is_pruned: bool,
     pub curve: Vec<CurvePoint>,
 }
 
@@ -438,6 +444,7 @@ fn enter(journal: &mut Ledger, record: &mut Stage1, trial: TrialRecord) -> Resul
         parameters: trial.parameters,
         select: trial.scores,
         value: trial.value,
+        pruned: trial.state == State::Pruned,
         seconds: trial.seconds,
     });
     Ok(())
@@ -448,8 +455,12 @@ fn summary(record: &Stage1, chosen: &str) -> String {
     let done = record.trials.len();
     let valued = record.trials.iter().filter(|trial| trial.value.is_some());
     let best = valued.max_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(Ordering::Equal));
+    let pruned = match record.trials.iter().filter(|trial| trial.pruned).count() {
+        0 => String::new(),
+        pruned => format!(" ({pruned} stopped early)"),
+    };
     match best.and_then(|trial| trial.select.get(chosen)) {
-        Some(score) => format!("{done} trials, best {chosen} {score:.4}"),
-        None => format!("{done} trials"),
+        Some(score) => format!("{done} trials{pruned}, best {chosen} {score:.4}"),
+        None => format!("{done} trials{pruned}"),
     }
 }

@@ -36,6 +36,7 @@ mod tests;
 mod trainer;
 mod write;
 
+pub use bomf_bo::strategy::SuccessiveHalving;
 pub use bomf_tune::generate::{EarlyStopping, GenerationOptions, Sampling};
 pub use bomf_tune::lora::{LoraOptions, Targets};
 pub use command::CommandLine;
@@ -91,6 +92,9 @@ pub struct Stage1 {
     /// Ends stage 1 when the last so many trials brought nothing better
     /// ([`PLATEAU`]), from 1 on; `None` goes through all of them.
     pub patience: Option<usize>,
+    /// Ends trials that fall behind others at the same share of their training; `None`, the
+    /// default, trains each to its end.
+    pub pruning: Option<SuccessiveHalving>,
     /// Passes over the training split in a trial, where `epochs` is not searched
     /// itself. Default 3, from 1 to 10,000.
     pub epochs: usize,
@@ -497,6 +501,7 @@ impl Default for Stage1 {
             trials: 10,
             initial: 3,
             patience: None,
+            pruning: None,
             epochs: 3,
             light: Light::Frozen,
             frozen_layers: FrozenLayers::Half,

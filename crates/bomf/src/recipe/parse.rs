@@ -7,8 +7,8 @@ use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
     Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation,
     HyperValue, Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised,
-    QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2, Surrogate, Targets,
-    Task, TaskKind, evaluator, node, trainer,
+    QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2, SuccessiveHalving,
+    Surrogate, Targets, Task, TaskKind, evaluator, node, trainer,
 };
 use indexmap::IndexMap;
 
@@ -296,6 +296,28 @@ const LORA_LEARNING_RATE: Dimension = Dimension::LogFloat {
     high: 2e-3,
 };
 
+/// One in so many going on is as good as none.
+const MAX_FACTOR: usize = 100;
+
+fn pruning(field: &Field<'_>) -> Result<Option<SuccessiveHalving>, RecipeError> {
+    let usual = SuccessiveHalving::default();
+    if !matches!(field.node.value, Value::Map(_)) {
+        return field
+            .word(&[("none", None), ("halving", Some(usual))])
+            .map_err(|_| field.wrong("none, halving, or a mapping of factor and first"));
+    }
+    let mut section = field.section()?;
+    let (mut factor, mut first) = (usual.factor(), usual.first());
+    section.read("factor", &mut factor, |f| f.count(2, MAX_FACTOR))?;
+    section.read("first", &mut first, |f| {
+        f.number(Range::above(0.0).below(1.0))
+    })?;
+    section.finish()?;
+    SuccessiveHalving::new(factor, first)
+        .map(Some)
+        .map_err(|_| field.wrong("a factor from 2 and a share above 0 and below 1"))
+}
+
 fn stage1(mut section: Section<'_>, fixed: &Finetune) -> Result<Stage1, RecipeError> {
     let mut stage1 = Stage1::default();
     if fixed.lora.is_some() {
@@ -317,6 +339,7 @@ fn stage1(mut section: Section<'_>, fixed: &Finetune) -> Result<Stage1, RecipeEr
     section.read("patience", &mut stage1.patience, |f| {
         f.count(1, 10_000).map(Some)
     })?;
+    section.read("pruning", &mut stage1.pruning, |f| pruning(&f))?;
     section.read("epochs", &mut stage1.epochs, whole(Hyperparameter::Epochs))?;
     section.read("frozen_layers", &mut stage1.frozen_layers, |f| {
         match f.node.value {

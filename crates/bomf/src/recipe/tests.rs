@@ -67,6 +67,15 @@ fn values_are_read() {
     );
     check("stage1: {trials: 2}", "trials: 2; initial: 2");
     check("stage1: {frozen_layers: 4}", "frozen_layers: 4");
+    check("stage1: {pruning: none}", "pruning: none");
+    check(
+        "stage1: {pruning: halving}",
+        "pruning: {factor: 3, first: 0.2}",
+    );
+    check(
+        "stage1: {pruning: {factor: 4}}",
+        "pruning: {factor: 4, first: 0.2}",
+    );
     check("members: {window: [0.25, 4]}", "window: [0.25, 4.0]");
     check("members: {source: runs}", "source: runs; runs: 5");
     check(
@@ -244,6 +253,19 @@ fn wrong_values_are_named_with_what_is_allowed() {
         (
             "stage1: {frozen_layers: most}",
             "`stage1.frozen_layers` is `most`, but must be half, or a whole number from 0 to 1000",
+        ),
+        (
+            "stage1: {pruning: median}",
+            "`stage1.pruning` is `median`, but must be none, halving, or a mapping of factor and \
+             first",
+        ),
+        (
+            "stage1: {pruning: {factor: 1}}",
+            "`stage1.pruning.factor` is 1, but must be a whole number from 2 to 100",
+        ),
+        (
+            "stage1: {pruning: {first: 1}}",
+            "`stage1.pruning.first` is 1, but must be a number above 0 and below 1",
         ),
         (
             "finetune: {learning_rate: 0}",
@@ -495,6 +517,9 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         recipe.stage2.evaluations = rest.3;
         recipe.stage2.patience = rest.3.map(|n| n + 1);
         recipe.stage1.patience = rest.3.map(|n| n % 100 + 1);
+        recipe.stage1.pruning = rest.3.map(|n| {
+            SuccessiveHalving::new(n % 99 + 2, recipe.stage2.ema_decay.clamp(1e-9, 0.99)).unwrap()
+        });
         recipe.stage1.known = recipe.task.positive_label.clone();
         recipe.stage1.known_study = recipe.task.columns.text.clone();
         recipe.stage2.ref_point = rest.4.map(|(loss, metric)| {

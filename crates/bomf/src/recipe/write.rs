@@ -208,6 +208,18 @@ fn stage1(out: &mut Writer, stage1: &Stage1) {
         optional(stage1.patience),
         "ends it after so many trials without gain; null: never",
     );
+    out.field(
+        "pruning",
+        match &stage1.pruning {
+            None => "none".into(),
+            Some(rule) => format!(
+                "{{factor: {}, first: {}}}",
+                rule.factor(),
+                number(rule.first())
+            ),
+        },
+        "halving: ends trials that fall behind; {factor: 3, first: 0.2}",
+    );
     out.field("epochs", stage1.epochs, "of a trial");
     out.field(
         "light",

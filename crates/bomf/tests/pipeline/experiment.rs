@@ -38,6 +38,8 @@ fn place(folder: &Path, plan: &str) -> ExperimentRequest {
         out: folder.join("out"),
         seeds: None,
         threads: 1,
+        workers: 0,
+        launch: Vec::new(),
     }
 }
 

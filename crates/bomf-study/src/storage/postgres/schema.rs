@@ -5,7 +5,7 @@ use postgres::{Client, Error};
 
 /// Statement `i` makes schema `i + 1` of schema `i`; what has been released stays as it is.
 /// `bomf.schema_version` says how many of them a database has seen.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// The newest schema that is known.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -87,6 +87,20 @@ CREATE TRIGGER evaluation_is_final BEFORE UPDATE ON bomf.evaluation
 CREATE TRIGGER job_is_final BEFORE UPDATE ON bomf.job
     FOR EACH ROW WHEN (OLD.result IS NOT NULL AND NEW IS DISTINCT FROM OLD)
     EXECUTE FUNCTION bomf.is_final();
+";
+
+/// What trials are worth at the rungs of their training, in the order in which they came there.
+const V2: &str = "
+CREATE TABLE bomf.rung (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    study BIGINT NOT NULL REFERENCES bomf.study ON DELETE CASCADE,
+    rung BIGINT NOT NULL,
+    trial BIGINT NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    UNIQUE (study, rung, trial)
+);
+CREATE TRIGGER rung_is_final BEFORE UPDATE ON bomf.rung
+    FOR EACH ROW EXECUTE FUNCTION bomf.is_final();
 ";
 
 /// How a database stands.

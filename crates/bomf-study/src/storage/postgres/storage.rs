@@ -94,6 +94,17 @@ fn number<T: TryFrom<i64> + Default>(value: i64) -> T {
     T::try_from(value).unwrap_or_default()
 }
 
+/// Who enters a value holds the study until it is there, so that the numbers of rows are in the
+/// order in which they can be seen.
+const ENTER_RUNG: &str = "WITH held AS MATERIALIZED \
+    (SELECT id FROM bomf.study WHERE id = $1 FOR NO KEY UPDATE) \
+    INSERT INTO bomf.rung (study, rung, trial, value) \
+    SELECT held.id, $2, $3, $4 FROM held ON CONFLICT DO NOTHING";
+
+const SEEN_AT_RUNG: &str = "SELECT value FROM bomf.rung WHERE study = $1 AND rung = $2 \
+    AND id <= (SELECT id FROM bomf.rung WHERE study = $1 AND rung = $2 AND trial = $3) \
+    ORDER BY id";
+
 impl Storage for Postgres {
     fn facts(&self) -> Result<IndexMap<String, String>, StudyError> {
         let sql = "SELECT name, value FROM bomf.fact WHERE study = $1 ORDER BY id";
@@ -176,6 +187,15 @@ impl Storage for Postgres {
                 Ok(trials.iter().all(|trial| stored.contains(trial)))
             },
         )
+    }
+
+    fn reach(&self, rung: usize, trial: usize, value: f64) -> Result<Vec<f64>, StudyError> {
+        let (rung, trial) = (integer(rung), integer(trial));
+        let rows = self.with(|link| {
+            link.execute(ENTER_RUNG, &[&self.id(), &rung, &trial, &value])?;
+            link.query(SEEN_AT_RUNG, &[&self.id(), &rung, &trial])
+        })?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {

@@ -23,6 +23,9 @@ const EVAL: &str = "eval_";
 const LOSS: &str = "loss";
 const TRAIN_LOSS: &str = "train_loss";
 
+/// Passes over the data, in the logs of the Hugging Face `Trainer`.
+const EPOCH: &str = "epoch";
+
 /// What stands in the line in which the Hugging Face `Trainer` sums a run up.
 const SUMMARY: &str = "train_runtime";
 
@@ -35,6 +38,8 @@ pub(super) struct Reports {
     /// Evaluations with finite scores, by step, with the mean training loss since the one
     /// before.
     pub curve: Vec<CurvePoint>,
+    /// Passes over the data that were made by each of them, where that was reported.
+    pub epochs: Vec<Option<f64>>,
     /// The last step that was told of.
     pub last_step: u64,
     /// Whether an evaluation had a score that was no finite number.
@@ -76,7 +81,7 @@ pub(super) fn lines(path: &Path, from: u64, is_output: bool) -> Result<Vec<Strin
 pub(super) fn reports(lines: &[String], objectives: &[&str]) -> Result<Reports, Fault> {
     let mut reports = Reports::default();
     let mut losses: Vec<(u64, f64)> = Vec::new();
-    let mut evaluations: BTreeMap<u64, Option<Scores>> = BTreeMap::new();
+    let mut evaluations: BTreeMap<u64, (Option<Scores>, Option<f64>)> = BTreeMap::new();
     for line in lines {
         let object = metrics::object(line).map_err(|reason| Fault::NotJson { reason })?;
         let step = object.get("step").and_then(whole).ok_or(Fault::NoStep)?;
@@ -92,10 +97,11 @@ pub(super) fn reports(lines: &[String], objectives: &[&str]) -> Result<Reports, 
         if found.iter().all(Option::is_none) {
             continue;
         }
-        evaluations.insert(step, scores(&object, objectives)?);
+        let epoch = object.get(EPOCH).and_then(Value::as_f64);
+        evaluations.insert(step, (scores(&object, objectives)?, epoch));
     }
     let mut before = 0;
-    for (step, scores) in evaluations {
+    for (step, (scores, epoch)) in evaluations {
         let Some(scores) = scores else {
             reports.has_failed = true;
             continue;
@@ -112,6 +118,7 @@ pub(super) fn reports(lines: &[String], objectives: &[&str]) -> Result<Reports, 
             train_loss: if mean.is_finite() { mean } else { 0.0 },
             select: scores,
         });
+        reports.epochs.push(epoch);
         before = step;
     }
     Ok(reports)
@@ -168,7 +175,7 @@ mod tests {
         let found = read(
             r#"{"loss": 0.7, "step": 5, "epoch": 0.5}
                {"loss": 0.5, "step": 10}
-               {"eval_loss": 0.6, "eval_accuracy": 0.75, "eval_runtime": 1.0, "step": 10}
+               {"eval_loss": 0.6, "eval_accuracy": 0.75, "eval_runtime": 1.0, "step": 10, "epoch": 1}
                {"loss": 0.25, "step": 15}
                {"accuracy": 0.5, "eval_loss": 0.5, "step": 20.0}
                {"train_loss": 0.4, "step": 20, "train_runtime": 3}"#,
@@ -178,6 +185,7 @@ mod tests {
         assert_eq!(curve, [(10, 0.6), (20, 0.25)]);
         assert_eq!(found.curve[0].select["accuracy"], 0.75);
         assert_eq!(found.curve[1].select["loss"], 0.5);
+        assert_eq!(found.epochs, [Some(1.0), None]);
         assert_eq!((found.last_step, found.has_failed), (20, false));
     }
 

@@ -16,6 +16,7 @@ use super::external::{self, Before, EvaluatorFault as Fault};
 use super::goals::Goals;
 use super::identity::Identity;
 use super::ledger::{Ledger, Start};
+use super::pruning::{Climb, Pruner};
 use super::seeds::{Purpose, generator};
 use super::stage1::{self, Here, Outcome, TrialJob, UNITS};
 use super::untuned;
@@ -27,6 +28,7 @@ use bomf_study::{
     CurvePoint, Event, Finetune, FinetuneRecord, MemberRecord, Results, Scores, Seconds, Stage1,
 };
 use intake::intake;
+use lines::Reports;
 use program::{Job, Trainer};
 use rand::RngExt;
 use std::cell::RefCell;
@@ -237,8 +239,10 @@ impl Prepared<'_> {
         }
         let trainer = &mut self.trainer;
         trainer.has_worked |= ledger.has_trained();
+        let study = ledger.study();
+        let pruner = Pruner::new(recipe, &*study);
         let mut trials = Here::new(|trial: &TrialJob, _, observer: &mut dyn Observer| {
-            run_trial(trainer, trial, &|| false, observer)
+            run_trial(trainer, trial, pruner, &|| false, observer)
         });
         let trials = &mut trials;
         stage1::search_with(
@@ -346,10 +350,12 @@ impl Prepared<'_> {
         let shared = RefCell::new(&mut *observer);
         let reports = self
             .trainer
-            .train(&job, &|| shared.borrow().interrupted(), &|step| {
+            .train(&job, &|| shared.borrow().interrupted(), &|reports| {
+                let step = reports.last_step;
                 let mut observer = shared.borrow_mut();
                 observer.begin(Phase::Finetune, step + 1);
                 observer.advance(Phase::Finetune, step, "");
+                false
             })?;
         let reports = match reports {
             Ok(reports) => reports,
@@ -373,6 +379,7 @@ pub(super) fn for_worker<T>(
     request: &RunRequest,
     trainer: &ExternalTrainer,
     folder: &Path,
+    pruner: Pruner<'_>,
     others_have_worked: &dyn Fn() -> bool,
     work: impl FnOnce(&mut Train<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -389,7 +396,7 @@ pub(super) fn for_worker<T>(
     trainer.end_leftover()?;
     tidy(folder)?;
     work(&mut |trial: &TrialJob, _, observer: &mut dyn Observer| {
-        run_trial(&mut trainer, trial, others_have_worked, observer)
+        run_trial(&mut trainer, trial, pruner, others_have_worked, observer)
     })
 }
 
@@ -398,6 +405,7 @@ pub(super) fn for_worker<T>(
 fn run_trial(
     trainer: &mut Trainer<'_>,
     trial: &TrialJob,
+    pruner: Pruner<'_>,
     others_have_worked: &dyn Fn() -> bool,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, Error> {
@@ -418,14 +426,44 @@ fn run_trial(
         output: scratch.path(),
         resumes: false,
     };
+    let climb = RefCell::new(pruner.follow(trial.number));
+    let hopeless_at =
+        |reports: &Reports| hopeless_at(reports, trial, goals, &mut climb.borrow_mut());
+    let failed = RefCell::new(None);
     let reports = {
         let observer = &*observer;
-        trainer.train(&job, &|| observer.interrupted(), &|_| {})?
+        trainer.train(
+            &job,
+            &|| observer.interrupted(),
+            &|reports| match hopeless_at(reports) {
+                Ok(step) => step.is_some(),
+                Err(error) => {
+                    failed.replace(Some(error));
+                    true
+                }
+            },
+        )?
+    };
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
+    // What it reported after that, or would have, counts for nothing: how fast it was ended says
+    // nothing of the trial.
+    let ended = match &reports {
+        Ok(reports) => hopeless_at(reports)?,
+        Err(_) => None,
     };
     let has_scores = matches!(&reports, Ok(reports) if !reports.curve.is_empty());
     trainer.has_worked |= !has_scores && others_have_worked();
-    let curve = match reports {
-        Ok(reports) if !reports.curve.is_empty() => reports.curve,
+    let mut curve = match reports {
+        Ok(reports) if !reports.curve.is_empty() => {
+            if pruner.is_on() && trial.number == 0 && reports.epochs.iter().all(Option::is_none) {
+                observer.note(
+                    "no trial can be stopped early: the trainer's evaluations tell no `epoch`",
+                );
+            }
+            reports.curve
+        }
         Ok(reports) if reports.has_failed => Vec::new(),
         Ok(_) if !trainer.has_worked => return Err(trainer.error(Fault::NoMetrics)),
         Ok(_) => Vec::new(),
@@ -436,13 +474,40 @@ fn run_trial(
         },
     };
     trainer.has_worked = true;
+    if let Some(step) = ended {
+        curve.retain(|point| point.step <= step);
+    }
     let best = best(&curve, goals);
     observer.advance(Phase::Tune, (trial.number as u64 + 1) * UNITS, "");
     Ok(Outcome {
         value: best.as_ref().map(|(_, scores)| goals.chosen_value(scores)),
         best,
+        is_pruned: ended.is_some(),
         curve,
     })
+}
+
+/// The step of the evaluation at which a trial is to end early; `None` while there is none.
+/// An evaluation that tells no epoch is at no rung.
+fn hopeless_at(
+    reports: &Reports,
+    trial: &TrialJob,
+    goals: &Goals,
+    climb: &mut Climb<'_>,
+) -> Result<Option<u64>, Error> {
+    let mut best: Option<&CurvePoint> = None;
+    for (point, epoch) in reports.curve.iter().zip(&reports.epochs) {
+        if best.is_none_or(|best| goals.better(&point.select, &best.select)) {
+            best = Some(point);
+        }
+        if let (Some(best), Some(epoch)) = (best, epoch) {
+            let share = epoch / trial.choices.epochs as f64;
+            if climb.is_hopeless(share, goals.chosen_value(&best.select))? {
+                return Ok(Some(point.step));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn interrupted(request: &RunRequest) -> Error {

@@ -7,6 +7,7 @@ use crate::recipe::{ExternalTrainer, Finetune, GIVEN};
 use crate::{Error, RunRequest};
 use bomf_study::StudyError;
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
@@ -150,12 +151,13 @@ impl Trainer<'_> {
         }
     }
 
-    /// Trains once. `told` hears of each step that is reported meanwhile.
+    /// Trains once. `told` hears of what is reported meanwhile, and says whether that is enough:
+    /// then the program is ended, and what it had reported counts.
     pub fn train(
         &self,
         job: &Job<'_>,
         interrupted: &dyn Fn() -> bool,
-        told: &dyn Fn(u64),
+        told: &dyn Fn(&Reports) -> bool,
     ) -> Result<Result<Reports, Fault>, Error> {
         let failed = |path: &Path| {
             let path = path.to_path_buf();
@@ -232,14 +234,12 @@ impl Trainer<'_> {
             lines::reports(&all, &objectives)
         };
         let started = Instant::now();
-        let watch = Watch::new(&metrics);
+        let (said, is_enough) = (self.log(), Cell::new(false));
+        let watch = Watch::new([&metrics, &said]);
         let looked = || {
-            if watch.has_grown()
-                && let Ok(reports) = read()
-            {
-                told(reports.last_step);
-            }
-            interrupted()
+            let is_told = watch.has_grown() && read().is_ok_and(|reports| told(&reports));
+            is_enough.set(is_told);
+            is_told || interrupted()
         };
         let limit = Duration::from_secs_f64(self.trainer.timeout);
         let number = |number: u32| {
@@ -249,11 +249,28 @@ impl Trainer<'_> {
                 .map(|mut log| writeln!(log, "{SAID}{PROCESS}{number}"));
         };
         let outcome = process::run(&words, &environment, log, stderr, limit, &number, &looked);
-        let outcome = outcome.and_then(|()| read());
+        let outcome = match outcome {
+            Ok(()) => read(),
+            Err(_) if is_enough.get() => read(),
+            // It died before anybody looked: whether it was enough does not depend on when one looks.
+            Err(fault @ (Fault::Failed { .. } | Fault::TimedOut { .. })) => match read() {
+                Ok(reports) if told(&reports) => {
+                    is_enough.set(true);
+                    Ok(reports)
+                }
+                _ => Err(fault),
+            },
+            Err(fault) => Err(fault),
+        };
         let seconds = started.elapsed().as_secs_f64();
         self.say(&match &outcome {
             Ok(reports) => format!(
-                "{what}: {} evaluations in {seconds:.1} s",
+                "{what}{}: {} evaluations in {seconds:.1} s",
+                if is_enough.get() {
+                    " was ended early"
+                } else {
+                    ""
+                },
                 reports.curve.len()
             ),
             Err(fault) => format!("{what} failed after {seconds:.1} s: {fault}"),
@@ -270,20 +287,20 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Looks now and then whether a file has grown.
+/// Looks now and then whether one of two files has grown.
 struct Watch<'a> {
-    path: &'a Path,
-    seen: std::cell::Cell<(u64, Instant)>,
+    paths: [&'a Path; 2],
+    seen: Cell<(u64, Instant)>,
 }
 
 /// Reports are read no oftener than this.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl<'a> Watch<'a> {
-    fn new(path: &'a Path) -> Self {
+    fn new(paths: [&'a Path; 2]) -> Self {
         Watch {
-            path,
-            seen: std::cell::Cell::new((0, Instant::now())),
+            paths,
+            seen: Cell::new((0, Instant::now())),
         }
     }
 
@@ -292,7 +309,9 @@ impl<'a> Watch<'a> {
         if at.elapsed() < INTERVAL {
             return false;
         }
-        let now = std::fs::metadata(self.path).map_or(0, |m| m.len());
+        let lengths = self.paths.iter();
+        let lengths = lengths.map(|path| std::fs::metadata(path).map_or(0, |m| m.len()));
+        let now = lengths.sum();
         self.seen.set((now, Instant::now()));
         now > length
     }

@@ -138,7 +138,7 @@ impl Desk<'_> {
         let results = self.queue.results(0).unwrap_or_default();
         results.iter().any(|(_, result)| {
             let record = serde_json::from_str::<TrialRecord>(result);
-            record.is_ok_and(|record| record.state == State::Complete)
+            record.is_ok_and(|record| record.state != State::Failed)
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::pipeline::identity::{
     self, COMMAND, DATA, DIRECTORY, Identity, MODEL, RECIPE, WORKER_THREADS,
 };
 use crate::pipeline::lightweight::Lightweight;
+use crate::pipeline::pruning::Pruner;
 use crate::pipeline::seeds::{Purpose, generator};
 use crate::pipeline::stage1::TrialJob;
 use crate::pipeline::task::Task;
@@ -128,7 +129,8 @@ fn by_engine(
     check(run, study, &task.settled(recipe), &base)?;
     let mut rng = generator(recipe.seed, Purpose::Head);
     let (mut model, _) = Model::load(&base, task.labels.head(), &mut rng)?;
-    let mut lightweight = Lightweight::new(recipe, &task, &mut model, &run.out)?;
+    let pruner = Pruner::new(recipe, &*study.trials);
+    let mut lightweight = Lightweight::new(recipe, &task, &mut model, pruner, &run.out)?;
     let mut train = |trial: &TrialJob, message, observer: &mut dyn Observer| {
         lightweight.run(trial, message, observer)
     };
@@ -160,7 +162,8 @@ fn by_program(
     std::fs::create_dir_all(folder).map_err(failed(folder))?;
     let folder = std::path::absolute(folder).map_err(failed(folder))?;
     let has_worked = || desk.has_trained();
-    trainer::for_worker(run, program, &folder, &has_worked, |train| {
+    let pruner = Pruner::new(&run.recipe, &*study.trials);
+    trainer::for_worker(run, program, &folder, pruner, &has_worked, |train| {
         desk.work(&run.recipe, train, observer)
     })
 }
