@@ -71,6 +71,7 @@ fn record(results: &Results, journal: &[Event], lines: usize) -> Record {
         plan: plan(results),
         facts: IndexMap::from([("command".into(), "run".into())]),
         trials: trials.take(lines).collect(),
+        attempts: Vec::new(),
         finetunes: Vec::new(),
         evaluations: evaluations.collect(),
         events,
@@ -78,12 +79,16 @@ fn record(results: &Results, journal: &[Event], lines: usize) -> Record {
     }
 }
 
+/// The time at which pages are drawn.
+const NOW: f64 = 1.8e9;
+
 fn drawn(record: &Record, standing: Standing) -> Vec<Fragment> {
     fragments(&Moment {
         record,
         standing,
         folder: "a 'folder' & <so on>",
         pace: IndexMap::from([(Part::Stage1, 2.5)]),
+        now: NOW,
         trouble: Some("<trouble>"),
     })
 }
@@ -250,4 +255,64 @@ proptest! {
         }
         check(&drawn(&record, Standing::Running));
     }
+}
+
+fn attempt(number: usize, worker: &str, began: f64, ending: Option<(f64, Ending)>) -> Attempt {
+    Attempt {
+        number,
+        attempt: 1,
+        worker: worker.into(),
+        began: NOW + began,
+        ended: ending.map(|(seconds, _)| NOW + began + seconds),
+        ending: ending.map(|(_, ending)| ending),
+    }
+}
+
+#[test]
+fn workers_show_what_they_have_in_hand_and_how_long_it_may_take() {
+    let (results, journal) = sample::study(3, 6, &["accuracy"]);
+    let mut record = record(&results, &journal, 3);
+    assert!(
+        drawn(&record, Standing::Running)
+            .last()
+            .unwrap()
+            .html
+            .is_empty()
+    );
+    record.attempts = vec![
+        attempt(0, "one <a>", -600.0, Some((120.0, Ending::Finished))),
+        attempt(1, "two", -600.0, Some((30.0, Ending::Lost))),
+        attempt(1, "one <a>", -480.0, Some((80.0, Ending::Finished))),
+        attempt(2, "one <a>", -200.0, Some((10.0, Ending::GivenBack))),
+        attempt(2, "three", -40.0, None),
+    ];
+    let parts = drawn(&record, Standing::Running);
+    check(&parts);
+    let html = &parts.last().unwrap().html;
+    assert!(html.contains("trial 3 for 40 s, about 1 min 00 s left"), "{html}");
+    assert!(
+        html.contains("One trial was lost with its worker"),
+        "{html}"
+    );
+    assert_eq!(html.matches("class=\"cross").count(), 1, "{html}");
+    // Nobody has anything in hand in a run that has stopped.
+    let html = drawn(&record, Standing::Stopped).pop().unwrap().html;
+    assert!(!html.contains("trial 3 for"), "{html}");
+}
+
+#[test]
+fn thousands_of_attempts_and_workers_stay_a_small_figure() {
+    let (results, journal) = sample::study(3, 6, &["accuracy"]);
+    let mut record = record(&results, &journal, 3);
+    record.attempts = (0..10_000)
+        .map(|i| {
+            let worker = format!("worker-{}", i % 500);
+            attempt(i, &worker, i as f64, Some((20.0, Ending::Finished)))
+        })
+        .collect();
+    let parts = drawn(&record, Standing::Running);
+    check(&parts);
+    let html = &parts.last().unwrap().html;
+    assert!(html.len() < 300_000, "{}", html.len());
+    assert!(html.contains("worker-499") && !html.contains("worker-100\""));
 }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Files by whose time and length it is seen that something has changed.
 const WATCHED: [&str; 5] = [
@@ -111,6 +111,9 @@ impl Shown {
             standing,
             folder: &self.folder,
             pace: self.pace.seconds(),
+            now: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |since| since.as_secs_f64()),
             trouble: trouble.as_deref(),
         });
         let marked = |fragment: Fragment| {

@@ -43,7 +43,7 @@ pub use journal::{Journal, read_journal};
 pub use lock::{FolderLock, LOCK};
 pub use objective::{Direction, Objective, Scores};
 pub use plan::{Plan, Range};
-pub use queue::{Claim, Job, Queue, Standing};
+pub use queue::{Attempt, Claim, Ending, Job, Queue, Standing};
 pub use record::{Evaluation, Record};
 pub use results::{
     BlockSearch, Choice, CurvePoint, Finetune, FurtherRun, HypervolumePoint, MemberRecord, Method,

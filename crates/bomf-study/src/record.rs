@@ -2,8 +2,8 @@
 //! while it writes, after it was killed, at its end.
 
 use crate::{
-    BlockWeights, DATABASE, EvaluatedSplit, Event, FinetuneRecord, Plan, Results, Scores, Sqlite,
-    State, Storage, StudyError, TrialRecord, read_journal,
+    Attempt, BlockWeights, DATABASE, EvaluatedSplit, Event, FinetuneRecord, Plan, Queue, Results,
+    Scores, Sqlite, State, Storage, StudyError, TrialRecord, read_journal,
 };
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub struct Record {
     pub facts: IndexMap<String, String>,
     /// Finished trials of stage 1, by number.
     pub trials: Vec<TrialRecord>,
+    /// Which workers had them, in the order in which they took them; of a study in the folder.
+    pub attempts: Vec<Attempt>,
     /// Complete fine-tuning runs, by number.
     pub finetunes: Vec<FinetuneRecord>,
     /// Every line of `trials.jsonl`.
@@ -76,6 +78,7 @@ impl Record {
         if let Some(study) = study {
             record.facts = study.facts()?;
             record.trials = study.trials()?;
+            record.attempts = study.attempts()?;
             for number in 1..MOST_RUNS {
                 match study.finetune(number)? {
                     Some(run) => record.finetunes.push(run),

@@ -7,7 +7,7 @@
 
 mod server;
 
-use bomf_study::{Claim, Memory, Postgres, Queue, Sqlite, Standing, StudyError};
+use bomf_study::{Claim, Ending, Memory, Postgres, Queue, Sqlite, Standing, StudyError};
 use server::Server;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -252,5 +252,49 @@ fn of_many_workers_none_loses_a_trial_and_none_doubles_one() {
         assert!(by.values().all(|times| *times == 1), "{by:?}");
         let expected: Vec<_> = (0..TRIALS).map(|n| (n, n.to_string())).collect();
         assert_eq!(handle().results(0).unwrap(), expected);
+    });
+}
+
+#[test]
+fn who_had_a_trial_and_how_that_ended_is_remembered() {
+    check(|handle| {
+        let queue = handle();
+        assert!(queue.attempts().unwrap().is_empty());
+        queue.enqueue(&trials(0..2)).unwrap();
+        let claim = |worker: &str, lease| queue.claim(worker, lease).unwrap().unwrap();
+        queue.give_back(&claim("gives up", LONG)).unwrap();
+        claim("dies", LONG);
+        queue.release("dies").unwrap();
+        claim("is slow", SHORT);
+        std::thread::sleep(2 * SHORT);
+        let last = claim("works", LONG);
+        queue.heartbeat(&last, LONG).unwrap();
+        queue.finish(&last, "r").unwrap();
+        queue.finish(&last, "r").unwrap();
+        claim("has just begun", LONG);
+
+        let attempts = handle().attempts().unwrap();
+        let ends: Vec<_> = attempts
+            .iter()
+            .map(|a| (a.number, a.attempt, a.worker.as_str(), a.ending))
+            .collect();
+        let expected = [
+            (0, 1, "gives up", Some(Ending::GivenBack)),
+            (0, 2, "dies", Some(Ending::Lost)),
+            (0, 3, "is slow", Some(Ending::Lost)),
+            (0, 4, "works", Some(Ending::Finished)),
+            (1, 1, "has just begun", None),
+        ];
+        assert_eq!(ends, expected);
+        for pair in attempts.windows(2) {
+            // Clocks tell milliseconds.
+            assert!(pair[0].began <= pair[0].ended.unwrap() + 1e-3);
+            assert!(pair[0].ended.unwrap() <= pair[1].began + 1e-3);
+        }
+        // It held the trial for as long as its lease, not until another one came.
+        let held = attempts[2].ended.unwrap() - attempts[2].began;
+        let wanted = SHORT.as_secs_f64();
+        assert!((0.5 * wanted..1.9 * wanted).contains(&held), "{held}");
+        assert_eq!(attempts[4].ended, None);
     });
 }

@@ -14,6 +14,7 @@ mod specks;
 mod stage1;
 mod stages;
 mod staircase;
+mod timeline;
 mod trial_curves;
 
 pub(crate) use basin::{barrier, basin, name as member};
@@ -26,6 +27,7 @@ pub(crate) use importance::{LEAST_TRIALS, importance};
 pub(crate) use parallel::parallel;
 pub(crate) use stage1::{best as best_trial, stage1};
 pub(crate) use stages::stages;
+pub(crate) use timeline::{by_worker, timeline};
 pub(crate) use trial_curves::trial_curves;
 
 use crate::svg::figure::Plot;

@@ -2,6 +2,7 @@
 
 use super::progress::{Part, Progress, progress};
 use super::so_far::so_far;
+use super::workers::workers;
 use super::{Fragment, Moment, Standing};
 use crate::figures;
 use crate::format;
@@ -26,6 +27,7 @@ pub(super) fn all(moment: &Moment<'_>) -> Vec<Fragment> {
         part("weights", weights(moment.record, &view)),
         part("training", run(moment.record, &view)),
         part("stage1", stage1(moment.record, &view)),
+        part("workers", workers(moment)),
     ]
 }
 

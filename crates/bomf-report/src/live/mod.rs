@@ -8,6 +8,7 @@
 mod fragments;
 mod progress;
 mod so_far;
+mod workers;
 
 pub use progress::{Part, Progress, progress};
 
@@ -62,6 +63,8 @@ pub struct Moment<'a> {
     pub folder: &'a str,
     /// Seconds that a trial, step or evaluation of a part takes now, where that was observed.
     pub pace: IndexMap<Part, f64>,
+    /// The time, in seconds since 1970.
+    pub now: f64,
     /// What kept the folder from being read again, if something did.
     pub trouble: Option<&'a str>,
 }
@@ -75,8 +78,8 @@ pub struct Fragment {
     pub html: String,
 }
 
-/// The parts of the page, in their order: `status`, `front`, `search`, `weights`, `training`
-/// and `stage1`. A part of which nothing is known yet is empty.
+/// The parts of the page, in their order: `status`, `front`, `search`, `weights`, `training`,
+/// `stage1` and `workers`. A part of which nothing is known yet is empty.
 pub fn fragments(moment: &Moment<'_>) -> Vec<Fragment> {
     fragments::all(moment)
 }

@@ -1,11 +1,11 @@
 //! Everything, as one JSON object.
 
-use crate::{FinetuneRecord, Method, Record, TrialRecord};
+use crate::{Attempt, FinetuneRecord, Method, Record, TrialRecord};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// A record as one JSON object: `plan`, `facts`, `members` (names, in the order of the
-/// weights), `trials` with their curves, `finetunes`, `evaluations` and `methods`, each with
+/// weights), `trials` with their curves, `attempts` of workers, `finetunes`, `evaluations` and `methods`, each with
 /// the fields of its type in [`crate`]. A training loss that is no number is `null`.
 pub fn json(record: &Record) -> Value {
     #[derive(Serialize)]
@@ -14,6 +14,7 @@ pub fn json(record: &Record) -> Value {
         facts: &'a indexmap::IndexMap<String, String>,
         members: Vec<String>,
         trials: &'a [TrialRecord],
+        attempts: &'a [Attempt],
         finetunes: &'a [FinetuneRecord],
         evaluations: &'a [crate::Evaluation],
         methods: &'a [Method],
@@ -24,6 +25,7 @@ pub fn json(record: &Record) -> Value {
         facts: &record.facts,
         members: record.members(),
         trials: &record.trials,
+        attempts: &record.attempts,
         finetunes: &record.finetunes,
         evaluations: &record.evaluations,
         methods: methods.unwrap_or_default(),

@@ -1,15 +1,22 @@
 //! A queue that ends with the process, for its threads.
 
-use super::{Claim, Job, Queue, lost, other_trial, standing};
+use super::{Attempt, Claim, Ending, Job, Queue, lost, other_trial, standing};
 use crate::{Memory, StudyError};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Trials by number.
 #[derive(Debug, Default)]
 pub(crate) struct Jobs {
     jobs: BTreeMap<usize, Kept>,
+    attempts: Vec<Attempt>,
     is_closed: bool,
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +45,15 @@ impl Kept {
 }
 
 impl Jobs {
+    /// Remembers how the last attempt at a trial ended, where it has not ended yet, and when.
+    fn end(&mut self, number: usize, ending: Ending, when: f64) {
+        let mut attempts = self.attempts.iter_mut().rev();
+        let open = attempts.find(|attempt| attempt.number == number && attempt.ended.is_none());
+        if let Some(attempt) = open {
+            (attempt.ended, attempt.ending) = (Some(when), Some(ending));
+        }
+    }
+
     /// The trial of a claim that still holds.
     fn held(&mut self, claim: &Claim) -> Result<&mut Kept, StudyError> {
         let kept = self.jobs.get_mut(&claim.number);
@@ -66,23 +82,36 @@ impl Queue for Memory {
     }
 
     fn claim(&self, worker: &str, lease: Duration) -> Result<Option<Claim>, StudyError> {
-        let jobs = &mut self.jobs().jobs;
+        let mut jobs = self.jobs();
         let mut free = jobs
+            .jobs
             .iter_mut()
             .filter(|(_, kept)| kept.result.is_none() && !kept.is_running());
         let Some((&number, kept)) = free.next() else {
             return Ok(None);
         };
+        let overdue = kept.expires.map_or(0.0, |at| at.elapsed().as_secs_f64());
         kept.losses += u64::from(kept.worker.is_some());
         kept.attempts += 1;
         kept.worker = Some(worker.into());
         kept.expires = Some(Instant::now() + lease);
-        Ok(Some(Claim {
+        let claim = Claim {
             number,
             worker: worker.into(),
             attempt: kept.attempts,
             payload: kept.payload.clone(),
-        }))
+        };
+        let began = now();
+        jobs.end(number, Ending::Lost, began - overdue);
+        jobs.attempts.push(Attempt {
+            number,
+            attempt: claim.attempt,
+            worker: worker.into(),
+            began,
+            ended: None,
+            ending: None,
+        });
+        Ok(Some(claim))
     }
 
     fn heartbeat(&self, claim: &Claim, lease: Duration) -> Result<(), StudyError> {
@@ -91,7 +120,9 @@ impl Queue for Memory {
     }
 
     fn give_back(&self, claim: &Claim) -> Result<(), StudyError> {
-        self.jobs().held(claim)?.leave();
+        let mut jobs = self.jobs();
+        jobs.held(claim)?.leave();
+        jobs.end(claim.number, Ending::GivenBack, now());
         Ok(())
     }
 
@@ -101,19 +132,25 @@ impl Queue for Memory {
         let kept = kept.filter(|kept| kept.is_of(claim));
         let kept = kept.ok_or_else(|| lost(claim))?;
         kept.result.get_or_insert_with(|| result.into());
+        jobs.end(claim.number, Ending::Finished, now());
         Ok(())
     }
 
     fn release(&self, worker: &str) -> Result<usize, StudyError> {
-        let mut released = 0;
-        for kept in self.jobs().jobs.values_mut() {
+        let mut jobs = self.jobs();
+        let mut released = Vec::new();
+        for (number, kept) in &mut jobs.jobs {
             if kept.worker.as_deref() == Some(worker) && kept.result.is_none() {
                 kept.losses += 1;
                 kept.leave();
-                released += 1;
+                released.push(*number);
             }
         }
-        Ok(released)
+        let count = released.len();
+        for number in released {
+            jobs.end(number, Ending::Lost, now());
+        }
+        Ok(count)
     }
 
     fn results(&self, from: usize) -> Result<Vec<(usize, String)>, StudyError> {
@@ -134,6 +171,10 @@ impl Queue for Memory {
             losses: kept.losses,
         };
         Ok(jobs.jobs.iter().map(job).collect())
+    }
+
+    fn attempts(&self) -> Result<Vec<Attempt>, StudyError> {
+        Ok(Memory::jobs(self).attempts.clone())
     }
 
     fn set_closed(&self, is_closed: bool) -> Result<(), StudyError> {

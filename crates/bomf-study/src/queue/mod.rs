@@ -12,10 +12,12 @@
 //! one host, [`crate::Postgres`] for those of many, [`crate::Memory`] for the threads of one
 //! process. `tests/queue.rs` holds the contract over all of them.
 
+mod attempt;
 mod memory;
 mod postgres;
-
 mod sqlite;
+
+pub use attempt::{Attempt, Ending};
 
 pub(crate) use memory::Jobs;
 
@@ -131,6 +133,12 @@ pub trait Queue: Send + Sync + std::fmt::Debug {
     /// As [`crate::Storage`].
     fn jobs(&self) -> Result<Vec<Job>, StudyError>;
 
+    /// Who had which trials, and for how long, in the order in which they were taken.
+    ///
+    /// # Errors
+    /// As [`crate::Storage`].
+    fn attempts(&self) -> Result<Vec<Attempt>, StudyError>;
+
     /// Says whether there will be no more trials: workers that find none may go then.
     ///
     /// # Errors
@@ -175,6 +183,10 @@ impl<Q: Queue> Queue for std::sync::Arc<Q> {
 
     fn jobs(&self) -> Result<Vec<Job>, StudyError> {
         Q::jobs(self)
+    }
+
+    fn attempts(&self) -> Result<Vec<Attempt>, StudyError> {
+        Q::attempts(self)
     }
 
     fn set_closed(&self, is_closed: bool) -> Result<(), StudyError> {

@@ -3,7 +3,7 @@
 //! A worker takes the first trial that no other is about to take (`FOR UPDATE SKIP LOCKED`), so
 //! that none waits for another; each method is one statement. Time is the server's own.
 
-use super::{Claim, Job, Queue, lost, other_trial, standing};
+use super::{Attempt, Claim, Ending, Job, Queue, lost, other_trial, standing};
 use crate::storage::integer;
 use crate::{Postgres, StudyError};
 use postgres::error::SqlState;
@@ -55,6 +55,10 @@ const RESULTS: &str = "SELECT number, result FROM bomf.job \
 const JOBS: &str = "SELECT number, result IS NOT NULL, \
     worker IS NOT NULL AND expires > clock_timestamp(), worker, attempt, losses \
     FROM bomf.job WHERE study = $1 ORDER BY number";
+
+const ATTEMPTS: &str = "SELECT number, attempt, worker, \
+    extract(epoch FROM began)::float8, extract(epoch FROM ended)::float8, outcome \
+    FROM bomf.attempt WHERE study = $1 ORDER BY began, number, attempt";
 
 /// A number that was stored by [`integer`].
 fn natural(value: i64) -> usize {
@@ -174,6 +178,19 @@ impl Queue for Postgres {
             losses: count(row.get(5)),
         };
         Ok(rows.iter().map(job).collect())
+    }
+
+    fn attempts(&self) -> Result<Vec<Attempt>, StudyError> {
+        let rows = self.with(|link| link.query(ATTEMPTS, &[&self.id()]))?;
+        let attempt = |row: &postgres::Row| Attempt {
+            number: natural(row.get(0)),
+            attempt: count(row.get(1)),
+            worker: row.get(2),
+            began: row.get(3),
+            ended: row.get(4),
+            ending: row.get::<_, Option<&str>>(5).map(Ending::of),
+        };
+        Ok(rows.iter().map(attempt).collect())
     }
 
     fn set_closed(&self, is_closed: bool) -> Result<(), StudyError> {

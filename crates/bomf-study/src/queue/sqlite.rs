@@ -3,7 +3,7 @@
 //! Each method is one statement or one transaction, so that SQLite's own lock on the file is
 //! all that keeps workers apart; who finds it taken waits.
 
-use super::{Claim, Job, Queue, lost, other_trial, standing};
+use super::{Attempt, Claim, Ending, Job, Queue, lost, other_trial, standing};
 use crate::storage::integer;
 use crate::{Sqlite, StudyError};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -176,6 +176,33 @@ impl Queue for Sqlite {
                         worker: row.get(3)?,
                         attempts: row.get(4)?,
                         losses: row.get(5)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    fn attempts(&self) -> Result<Vec<Attempt>, StudyError> {
+        self.read(|connection| {
+            // One that is opened to be read alone may be of before there were any.
+            let known = "SELECT 1 FROM sqlite_schema WHERE name = 'attempt'";
+            if !connection.prepare_cached(known)?.exists([])? {
+                return Ok(Vec::new());
+            }
+            let sql = "SELECT number, attempt, worker, began, ended, outcome FROM attempt \
+                       ORDER BY began, number, attempt";
+            let mut query = connection.prepare_cached(sql)?;
+            query
+                .query_map([], |row| {
+                    Ok(Attempt {
+                        number: row.get(0)?,
+                        attempt: row.get(1)?,
+                        worker: row.get(2)?,
+                        began: row.get(3)?,
+                        ended: row.get(4)?,
+                        ending: row
+                            .get::<_, Option<String>>(5)?
+                            .map(|name| Ending::of(&name)),
                     })
                 })?
                 .collect()

@@ -81,8 +81,9 @@ CREATE TABLE queue (is_closed INTEGER NOT NULL) STRICT;
 INSERT INTO queue VALUES (0);
 ";
 
-/// What trials are worth at the rungs of their training, in the order in which they came there.
-/// A value that is no number is NULL.
+/// What trials are worth at the rungs of their training, in the order in which they came there (a
+/// value that is no number is NULL); and who had which trial from when to when. The latter the
+/// database notes by itself, whoever changes a job.
 const V3: &str = "
 CREATE TABLE rung (
     id INTEGER PRIMARY KEY,
@@ -93,6 +94,31 @@ CREATE TABLE rung (
 ) STRICT;
 CREATE TRIGGER rung_is_final BEFORE UPDATE ON rung
     BEGIN SELECT RAISE(ABORT, 'a value at a rung never changes'); END;
+CREATE TABLE attempt (
+    number INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    worker TEXT NOT NULL,
+    began REAL NOT NULL,
+    ended REAL,
+    outcome TEXT,
+    PRIMARY KEY (number, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER job_has_changed AFTER UPDATE ON job
+    WHEN NEW.attempt <> OLD.attempt OR NEW.worker IS NULL OR NEW.result IS NOT NULL
+BEGIN
+    UPDATE attempt SET outcome = 'lost', ended =
+        min(coalesce(OLD.expires, unixepoch('subsec')), unixepoch('subsec'))
+        WHERE NEW.attempt <> OLD.attempt AND ended IS NULL
+        AND number = OLD.number AND attempt = OLD.attempt;
+    INSERT OR IGNORE INTO attempt (number, attempt, worker, began)
+        SELECT NEW.number, NEW.attempt, NEW.worker, unixepoch('subsec')
+        WHERE NEW.attempt <> OLD.attempt AND NEW.worker IS NOT NULL;
+    UPDATE attempt SET ended = unixepoch('subsec'), outcome =
+        CASE WHEN NEW.result IS NOT NULL THEN 'finished'
+        WHEN NEW.losses > OLD.losses THEN 'lost' ELSE 'given_back' END
+        WHERE (NEW.worker IS NULL OR NEW.result IS NOT NULL) AND ended IS NULL
+        AND number = NEW.number AND attempt = NEW.attempt;
+END;
 ";
 
 /// Brings a database to the newest schema: an empty one, or one of an earlier version. One

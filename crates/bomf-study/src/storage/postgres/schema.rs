@@ -89,7 +89,9 @@ CREATE TRIGGER job_is_final BEFORE UPDATE ON bomf.job
     EXECUTE FUNCTION bomf.is_final();
 ";
 
-/// What trials are worth at the rungs of their training, in the order in which they came there.
+/// What trials are worth at the rungs of their training, in the order in which they came there;
+/// and who had which trial from when to when. The latter the database notes by itself, whoever
+/// changes a job.
 const V2: &str = "
 CREATE TABLE bomf.rung (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -101,6 +103,39 @@ CREATE TABLE bomf.rung (
 );
 CREATE TRIGGER rung_is_final BEFORE UPDATE ON bomf.rung
     FOR EACH ROW EXECUTE FUNCTION bomf.is_final();
+CREATE TABLE bomf.attempt (
+    study BIGINT NOT NULL REFERENCES bomf.study ON DELETE CASCADE,
+    number BIGINT NOT NULL,
+    attempt BIGINT NOT NULL,
+    worker TEXT NOT NULL,
+    began TIMESTAMPTZ NOT NULL,
+    ended TIMESTAMPTZ,
+    outcome TEXT,
+    PRIMARY KEY (study, number, attempt)
+);
+CREATE FUNCTION bomf.note_attempt() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NEW.attempt <> OLD.attempt THEN
+            UPDATE bomf.attempt SET outcome = 'lost',
+                ended = least(OLD.expires, clock_timestamp())
+                WHERE study = OLD.study AND number = OLD.number AND attempt = OLD.attempt
+                AND ended IS NULL;
+            INSERT INTO bomf.attempt (study, number, attempt, worker, began)
+                VALUES (NEW.study, NEW.number, NEW.attempt, NEW.worker, clock_timestamp())
+                ON CONFLICT DO NOTHING;
+        END IF;
+        IF NEW.worker IS NULL OR NEW.result IS NOT NULL THEN
+            UPDATE bomf.attempt SET ended = clock_timestamp(), outcome =
+                CASE WHEN NEW.result IS NOT NULL THEN 'finished'
+                WHEN NEW.losses > OLD.losses THEN 'lost' ELSE 'given_back' END
+                WHERE study = NEW.study AND number = NEW.number AND attempt = NEW.attempt
+                AND ended IS NULL;
+        END IF;
+        RETURN NULL;
+    END $$;
+CREATE TRIGGER job_has_changed AFTER UPDATE ON bomf.job FOR EACH ROW
+    WHEN (NEW.attempt <> OLD.attempt OR NEW.worker IS NULL OR NEW.result IS NOT NULL)
+    EXECUTE FUNCTION bomf.note_attempt();
 ";
 
 /// How a database stands.
