@@ -26,6 +26,7 @@ mod halving;
 mod multi;
 mod outcome;
 mod random;
+mod reference;
 mod single;
 mod stopping;
 mod trials;

@@ -1,11 +1,12 @@
 //! Several objectives: one Gaussian process each, and the log of the expected
 //! hypervolume improvement over a front that may be noisy or pending (qLogNEHVI).
 
-use bomf_pareto::{Front, hypervolume, infer_reference_point, non_dominated};
+use bomf_pareto::{Front, hypervolume, non_dominated};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::beside::{Beside, Factors, Warm};
+use super::reference::wide_reference_point;
 use super::single::check;
 use super::trials::Trials;
 use super::{Outcome, PointOf, Strategy};
@@ -29,8 +30,9 @@ const SAMPLES: usize = 32;
 /// Above what the hypervolume counts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub enum RefPoint {
-    /// Inferred anew from the front at each step, by
-    /// [`bomf_pareto::infer_reference_point`].
+    /// Inferred anew at each step: by [`bomf_pareto::infer_reference_point`] from the
+    /// front, but nowhere above the upper quartile of what was seen. Who knows how bad a
+    /// value is no longer of interest should say so.
     #[default]
     Infer,
     /// Given, shape `m`, in maximised form.
@@ -200,7 +202,7 @@ impl<S: SearchSpace> MultiObjective<S> {
         let incumbents: Vec<Vec<f64>> = front.iter().map(|i| points[*i].clone()).collect();
         let ref_point = match &self.options.ref_point {
             RefPoint::Fixed(r) => r.clone(),
-            RefPoint::Infer => infer_reference_point(&expected)?,
+            RefPoint::Infer => wide_reference_point(&expected)?,
         };
         let samples = &self.options.samples;
         let by_hypervolume = models.len() <= MAX_HYPERVOLUME;
@@ -349,7 +351,7 @@ impl<S: SearchSpace> MultiObjective<S> {
                     .iter()
                     .filter_map(|o| self.feasible(o))
                     .collect();
-                infer_reference_point(&y).ok()
+                wide_reference_point(&y).ok()
             }
         }
     }
