@@ -92,7 +92,7 @@ fn layer_norm_agrees_with_double_precision() {
     let rows = x_hat.len() / cols;
     let eps = golden["eps"].as_f64().unwrap() as f32;
     let (mut y, mut inv_std) = (vec![0.0; x_hat.len()], vec![0.0; rows]);
-    layer_norm::forward(&mut y, &mut x_hat, &mut inv_std, &gamma, &beta, eps);
+    layer_norm::forward(&mut y, &mut x_hat, &mut inv_std, &gamma, Some(&beta), eps);
     let mut dx = f32s(&golden["g"]);
     let (mut d_gamma, mut d_beta) = (vec![0.0; cols], vec![0.0; cols]);
     let affine = Some((&mut d_gamma[..], &mut d_beta[..]));
@@ -171,7 +171,7 @@ fn softmax_cross_entropy_agrees_with_double_precision_even_at_extremes() {
 #[test]
 fn kernels_take_nothing_for_nothing() {
     activation::forward(&mut [], &[], Activation::Gelu);
-    layer_norm::forward(&mut [], &mut [], &mut [], &[1.0], &[0.0], 1e-6);
+    layer_norm::forward(&mut [], &mut [], &mut [], &[1.0], Some(&[0.0]), 1e-6);
     layer_norm::backward(&mut [], &[], &[], &[1.0], None);
     assert_eq!(cross_entropy::forward_backward(&mut [], &[], 1.0), 0.0);
     assert_eq!(cross_entropy::squared_error(&mut [], &[], 1.0), 0.0);

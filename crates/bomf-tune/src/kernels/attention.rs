@@ -8,7 +8,8 @@
 //! `dV = (P ∘ M)ᵀ dO`, `dP = (dO Vᵀ) ∘ M`, `dS = P ∘ (dP - rowsum(P ∘ dP))`,
 //! `dQ = dS K / √d`, `dK = dSᵀ Q / √d`.
 //!
-//! A decoder's query sees the keys up to its own position, or a window of them. Its heads
+//! A decoder's query sees the keys up to its own position, or a window of them; one of a local
+//! encoder a window on both sides. Heads
 //! may share keys and values in groups (Ainslie et al. 2023), whose gradients then add up.
 //! T5 adds to `S` a bias by head and distance (Raffel et al. 2020, section 2.1), and scales
 //! by 1 rather than `1/√d`.
@@ -29,13 +30,13 @@ pub struct Segments<'a> {
     /// Offsets into the rows of the keys and values.
     pub k: &'a [usize],
     /// What a query sees of its sequence; `None` for all of it.
-    pub causal: Option<Causal<'a>>,
+    pub window: Option<Window<'a>>,
     /// What is added to the scores.
     pub bias: Option<Bias<'a>>,
 }
 
 /// Numbers that are added to the scores by head and distance. Where queries have no
-/// positions ([`Segments::causal`]), they are those of the keys.
+/// positions ([`Segments::window`]), they are those of the keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Bias<'a> {
     /// `[heads, 2 span - 1]`: of a key `distance` behind its query at
@@ -56,22 +57,24 @@ impl<'a> Bias<'a> {
 
 /// The place of query row `i` of a sequence among its keys.
 #[inline(always)]
-fn place(causal: Option<Causal<'_>>, i: usize) -> usize {
-    causal.map_or(i, |causal| causal.positions[i] as usize)
+fn place(window: Option<Window<'_>>, i: usize) -> usize {
+    window.map_or(i, |window| window.positions[i] as usize)
 }
 
-/// Queries that see nothing behind themselves.
+/// Queries that see the keys from `behind` places before their own to `ahead` after it.
 #[derive(Debug, Clone, Copy)]
-pub struct Causal<'a> {
+pub struct Window<'a> {
     /// The place of each query row in its sequence, from 0.
     pub positions: &'a [u32],
-    /// How many keys it sees at most, its own included, from 1.
-    pub window: usize,
+    /// How many keys before its own a query sees at most.
+    pub behind: usize,
+    /// How many after its own; 0 for a decoder.
+    pub ahead: usize,
 }
 
-impl<'a> Causal<'a> {
+impl<'a> Window<'a> {
     fn of(self, rows: Range<usize>) -> Self {
-        Causal {
+        Window {
             positions: &self.positions[rows],
             ..self
         }
@@ -80,12 +83,16 @@ impl<'a> Causal<'a> {
 
 /// The keys that query row `i` of a sequence sees, of `n_k`.
 #[inline(always)]
-fn seen(causal: Option<Causal<'_>>, i: usize, n_k: usize) -> Range<usize> {
-    match causal {
+fn seen(window: Option<Window<'_>>, i: usize, n_k: usize) -> Range<usize> {
+    match window {
         None => 0..n_k,
-        Some(causal) => {
-            let end = (causal.positions[i] as usize + 1).min(n_k);
-            end.saturating_sub(causal.window)..end
+        Some(window) => {
+            let place = window.positions[i] as usize;
+            let end = place
+                .saturating_add(window.ahead)
+                .saturating_add(1)
+                .min(n_k);
+            place.saturating_sub(window.behind)..end
         }
     }
 }
@@ -215,7 +222,7 @@ fn forward_sequence<'a>(
     out: &mut [f32],
     lse: &mut [f32],
     (q, kv): (&[f32], &[f32]),
-    (causal, bias): (Option<Causal<'a>>, Option<Bias<'a>>),
+    (window, bias): (Option<Window<'a>>, Option<Bias<'a>>),
     first_q: usize,
     heads: Heads,
     scratch: &mut Scratch,
@@ -233,12 +240,12 @@ fn forward_sequence<'a>(
             let p = sized(&mut scratch.p, n_q * wide_k);
             product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
             for (i, p) in p.chunks_exact_mut(wide_k).enumerate() {
-                let seen = seen(causal, i, n_k);
+                let seen = seen(window, i, n_k);
                 p[..seen.start].fill(0.0);
                 p[seen.end..n_k].fill(0.0);
                 let first = seen.start;
                 if let Some(bias) = bias {
-                    let start = bias.start(head, place(causal, i));
+                    let start = bias.start(head, place(window, i));
                     let bias = &bias.by_distance[start..][seen.clone()];
                     p[seen.clone()]
                         .iter_mut()
@@ -283,7 +290,7 @@ fn backward_sequence<'a>(
     (d_q, d_kv): (&mut [f32], &mut [f32]),
     d_out: &[f32],
     (q, kv, lse): (&[f32], &[f32], &[f32]),
-    (causal, bias): (Option<Causal<'a>>, Option<Bias<'a>>),
+    (window, bias): (Option<Window<'a>>, Option<Bias<'a>>),
     first_q: usize,
     heads: Heads,
     d_bias: &mut [f32],
@@ -312,14 +319,14 @@ fn backward_sequence<'a>(
             let rows = p.chunks_exact_mut(wide_k).zip(d_p.chunks_exact_mut(wide_k));
             for (i, (p, d_p)) in rows.enumerate() {
                 let lse = lse[i * heads.count + head];
-                let seen = seen(causal, i, n_k);
+                let seen = seen(window, i, n_k);
                 for unseen in [0..seen.start, seen.end..n_k] {
                     p[unseen.clone()].fill(0.0);
                     d_p[unseen].fill(0.0);
                 }
                 let first = seen.start;
                 if let Some(bias) = bias {
-                    let start = bias.start(head, place(causal, i));
+                    let start = bias.start(head, place(window, i));
                     let bias = &bias.by_distance[start..][seen.clone()];
                     p[seen.clone()]
                         .iter_mut()
@@ -348,7 +355,7 @@ fn backward_sequence<'a>(
                     }
                 }
                 if let Some(bias) = bias {
-                    let start = bias.start(head, place(causal, i));
+                    let start = bias.start(head, place(window, i));
                     let sums = &mut d_bias[start..][seen];
                     sums.iter_mut().zip(d_p.iter()).for_each(|(s, d)| *s += d);
                 }
@@ -422,10 +429,10 @@ pub fn forward(
         .for_each_init(Scratch::default, |scratch, (s, (out, lse))| {
             let q = rows(q, segments.q, s, width);
             let kv = rows(kv, segments.k, s, 2 * heads.kv_width());
-            let causal = segments
-                .causal
-                .map(|c| c.of(segments.q[s]..segments.q[s + 1]));
-            let masks = (causal, segments.bias);
+            let window = segments
+                .window
+                .map(|w| w.of(segments.q[s]..segments.q[s + 1]));
+            let masks = (window, segments.bias);
             forward_sequence(out, lse, (q, kv), masks, segments.q[s], heads, scratch);
         });
 }
@@ -455,8 +462,8 @@ pub fn backward(
             );
             let d_out = rows(d_out, segments.q, s, width);
             let first = segments.q[s];
-            let causal = segments.causal.map(|c| c.of(first..segments.q[s + 1]));
-            let masks = (causal, segments.bias);
+            let window = segments.window.map(|w| w.of(first..segments.q[s + 1]));
+            let masks = (window, segments.bias);
             let mut sums = vec![0.0; biases];
             let grads = (d_q, d_kv);
             backward_sequence(grads, d_out, saved, masks, first, heads, &mut sums, scratch);

@@ -20,6 +20,7 @@ pub mod layer_norm;
 pub mod linear;
 pub mod log_loss;
 pub mod math;
+pub mod mean;
 pub mod relative;
 pub mod rms_norm;
 pub mod rope;

@@ -10,12 +10,14 @@ mod folder;
 mod gpt2;
 mod heads;
 pub(crate) mod memory;
+mod modernbert;
 mod roberta;
 mod rope;
 mod t5;
 
 pub use config::{Config, Decoder, Dropout, EncoderDecoder, ModelType};
 pub use folder::{LabelNames, LoadReport, Model};
+pub use modernbert::{ModernBertConfig, Pooling};
 pub use rope::Rope;
 
 use crate::TuneError;
@@ -73,7 +75,7 @@ trait Architecture: std::fmt::Debug + Send + Sync {
     /// Block `i` from the bottom.
     fn block(&self, i: usize) -> &dyn Layer;
     /// The head on the last block's outputs: `[outputs, hidden]` to logits.
-    fn head(&self, tape: &mut Tape, x: &Var, config: &Config) -> Var;
+    fn head(&self, tape: &mut Tape, x: &Var, batch: &Batch, config: &Config) -> Var;
     /// The matrix `[vocabulary, hidden]` that makes logits of what the head of a language
     /// model gives.
     fn vocabulary(&self) -> Option<Param> {
@@ -155,6 +157,13 @@ impl Network {
             (ModelType::DistilBert, head) if is_encoders => {
                 Box::new(distilbert::DistilBert::declare(&mut layout, &config, head)?)
             }
+            (ModelType::ModernBert, head) if is_encoders => {
+                let Some(modern) = &config.modern_bert else {
+                    return Err(wrong_head("the configuration of ModernBERT is incomplete"));
+                };
+                let model = modernbert::ModernBert::declare(&mut layout, &config, modern, head)?;
+                Box::new(model)
+            }
             (ModelType::Gpt2, Head::Classifier { .. } | Head::CausalLm) => {
                 Box::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
             }
@@ -183,8 +192,8 @@ impl Network {
             }
             (_, Head::QuestionAnswering | Head::TokenClassifier { .. } | Head::MultipleChoice) => {
                 return Err(wrong_head(
-                    "a decoder has no head for this task; take a model of type bert, roberta or \
-                     distilbert",
+                    "a decoder has no head for this task; take a model of type bert, roberta, \
+                     distilbert or modernbert",
                 ));
             }
             (_, Head::CausalLm | Head::Classifier { .. }) => {
@@ -236,6 +245,7 @@ impl Network {
         match (self.config.model_type, self.head) {
             (_, Head::MaskedLm) => &["cls"],
             (_, Head::CausalLm) => &[],
+            (ModelType::ModernBert, _) => &["head", "classifier"],
             (_, Head::QuestionAnswering) => &["qa_outputs"],
             (_, Head::TokenClassifier { .. }) => &["classifier"],
             (ModelType::Roberta, Head::MultipleChoice) | (ModelType::Bert, _) => {
@@ -290,7 +300,7 @@ impl Network {
     pub fn upper(&self, tape: &mut Tape, hidden: Var, batch: &Batch, from: usize) -> Var {
         tape.adapt(&self.adapters);
         let top = self.run_blocks(tape, hidden, batch, from..self.num_layers());
-        self.architecture.head(tape, &top, &self.config)
+        self.architecture.head(tape, &top, batch, &self.config)
     }
 
     /// As [`upper`](Self::upper), from the tokens.
@@ -309,7 +319,7 @@ impl Network {
             let block = self.architecture.block(i);
             x = block.recall(tape, &x, batch, last, &self.config, (memory, i));
         }
-        self.architecture.head(tape, &x, &self.config)
+        self.architecture.head(tape, &x, batch, &self.config)
     }
 
     fn run_blocks(

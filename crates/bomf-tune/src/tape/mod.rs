@@ -75,7 +75,7 @@ enum Op {
         x_hat: Buffer,
         inv_std: Buffer,
         gamma: Param,
-        beta: Param,
+        beta: Option<Param>,
     },
     Linear {
         x: Slot,
@@ -118,7 +118,7 @@ enum Op {
         q_offsets: Rc<[usize]>,
         k_offsets: Rc<[usize]>,
         heads: crate::kernels::attention::Heads,
-        causal: Option<CausalRows>,
+        window: Option<WindowRows>,
         /// The bias spread over distances, with their span.
         bias: Option<(RelativeBias, Buffer, usize)>,
     },
@@ -149,6 +149,12 @@ enum Op {
         cols: usize,
         rows: Rc<[u32]>,
     },
+    /// The mean of the rows of each sequence.
+    Mean {
+        x: Slot,
+        cols: usize,
+        offsets: Rc<[usize]>,
+    },
     Columns {
         x: Slot,
         /// Of the whole matrix.
@@ -168,14 +174,27 @@ enum Input {
     Gated(Activation),
 }
 
-/// The queries of a decoder: what [`Causal`](crate::kernels::attention::Causal) says,
-/// owned.
+/// Queries that do not see all of their sequence: what
+/// [`Window`](crate::kernels::attention::Window) says, owned.
 #[derive(Debug, Clone)]
-pub struct CausalRows {
+pub struct WindowRows {
     /// The place of each query row in its sequence, from 0.
     pub positions: Rc<[u32]>,
-    /// How many keys it sees at most, its own included, from 1.
-    pub window: usize,
+    /// How many keys before its own a query sees at most.
+    pub behind: usize,
+    /// How many after its own.
+    pub ahead: usize,
+}
+
+impl WindowRows {
+    /// The queries of a decoder, which see at most `window` keys up to their own, from 1.
+    pub fn causal(positions: Rc<[u32]>, window: usize) -> Self {
+        WindowRows {
+            positions,
+            behind: window.saturating_sub(1),
+            ahead: 0,
+        }
+    }
 }
 
 /// A bias of scores by head and distance.
@@ -195,7 +214,7 @@ pub struct Attending {
     /// On the products of queries and keys; `None` for `1/√d`.
     pub scale: Option<f32>,
     /// What a query sees; `None` for all of its sequence.
-    pub causal: Option<CausalRows>,
+    pub window: Option<WindowRows>,
     /// What is added to the scores.
     pub bias: Option<RelativeBias>,
     /// Dropout rate of the probabilities.
