@@ -110,11 +110,12 @@ trait Layer {
 /// sets of them, fused ones among them, run through one network.
 #[derive(Debug)]
 pub struct Network {
-    config: Config,
+    config: Arc<Config>,
     head: Head,
     layout: Layout,
     adapters: Shared,
-    architecture: Box<dyn Architecture>,
+    architecture: Arc<dyn Architecture>,
+    gradient_checkpointing: bool,
 }
 
 impl Network {
@@ -134,7 +135,7 @@ impl Network {
     pub fn with_adapters(&self, options: &LoraOptions) -> Result<Self, TuneError> {
         let defaults = self.config.model_type.adapted_by_default();
         let layout = Layout::with_adapters(options.clone(), defaults);
-        Network::declare(self.config.clone(), self.head, layout)
+        self.with_layout(layout)
     }
 
     /// The same network without adapters.
@@ -142,36 +143,45 @@ impl Network {
     /// # Errors
     /// None where this one could be made.
     pub fn without_adapters(&self) -> Result<Self, TuneError> {
-        Network::new(self.config.clone(), self.head)
+        self.with_layout(Layout::default())
+    }
+
+    /// The same network by an empty layout, which may want adapters.
+    fn with_layout(&self, layout: Layout) -> Result<Self, TuneError> {
+        let network = Network::declare((*self.config).clone(), self.head, layout)?;
+        Ok(Network {
+            gradient_checkpointing: self.gradient_checkpointing,
+            ..network
+        })
     }
 
     fn declare(config: Config, head: Head, mut layout: Layout) -> Result<Self, TuneError> {
         let is_encoders = head.is_encoders();
-        let architecture: Box<dyn Architecture> = match (config.model_type, head) {
+        let architecture: Arc<dyn Architecture> = match (config.model_type, head) {
             (ModelType::Bert, head) if is_encoders || head == Head::MaskedLm => {
-                Box::new(bert::Bert::declare(&mut layout, &config, head)?)
+                Arc::new(bert::Bert::declare(&mut layout, &config, head)?)
             }
             (ModelType::Roberta, head) if is_encoders => {
-                Box::new(roberta::Roberta::declare(&mut layout, &config, head)?)
+                Arc::new(roberta::Roberta::declare(&mut layout, &config, head)?)
             }
             (ModelType::DistilBert, head) if is_encoders => {
-                Box::new(distilbert::DistilBert::declare(&mut layout, &config, head)?)
+                Arc::new(distilbert::DistilBert::declare(&mut layout, &config, head)?)
             }
             (ModelType::ModernBert, head) if is_encoders => {
                 let Some(modern) = &config.modern_bert else {
                     return Err(wrong_head("the configuration of ModernBERT is incomplete"));
                 };
                 let model = modernbert::ModernBert::declare(&mut layout, &config, modern, head)?;
-                Box::new(model)
+                Arc::new(model)
             }
             (ModelType::Gpt2, Head::Classifier { .. } | Head::CausalLm) => {
-                Box::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
+                Arc::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
             }
             (kind, Head::Classifier { .. } | Head::CausalLm) if kind.is_decoder() => {
                 let Some(decoder) = &config.decoder else {
                     return Err(wrong_head("the configuration of a decoder is incomplete"));
                 };
-                Box::new(decoder::DecoderModel::declare(
+                Arc::new(decoder::DecoderModel::declare(
                     &mut layout,
                     &config,
                     decoder,
@@ -182,7 +192,7 @@ impl Network {
                 let Some(parts) = &config.encoder_decoder else {
                     return Err(wrong_head("the configuration of T5 is incomplete"));
                 };
-                Box::new(t5::T5::declare(&mut layout, &config, parts)?)
+                Arc::new(t5::T5::declare(&mut layout, &config, parts)?)
             }
             (ModelType::T5, Head::Classifier { .. }) => {
                 return Err(wrong_head(
@@ -207,11 +217,12 @@ impl Network {
             }
         };
         Ok(Network {
-            config,
+            config: Arc::new(config),
             head,
             adapters: layout.adapters(),
             layout,
             architecture,
+            gradient_checkpointing: false,
         })
     }
 
@@ -222,7 +233,13 @@ impl Network {
 
     /// Sets the dropout rates of training.
     pub fn set_dropout(&mut self, dropout: Dropout) {
-        self.config.dropout = dropout;
+        Arc::make_mut(&mut self.config).dropout = dropout;
+    }
+
+    /// Sets whether training keeps of each block its input alone and computes the block again on
+    /// the way back.
+    pub fn set_gradient_checkpointing(&mut self, on: bool) {
+        self.gradient_checkpointing = on;
     }
 
     /// What is on top.
@@ -331,10 +348,18 @@ impl Network {
     ) -> Var {
         for i in blocks {
             let last = i + 1 == self.num_layers();
-            x = self
-                .architecture
-                .block(i)
-                .forward(tape, &x, batch, last, &self.config);
+            // The last block is the first on the way back: it would be computed twice for nothing.
+            if !self.gradient_checkpointing || last {
+                let block = self.architecture.block(i);
+                x = block.forward(tape, &x, batch, last, &self.config);
+                continue;
+            }
+            let (architecture, batch) = (self.architecture.clone(), batch.clone());
+            let config = self.config.clone();
+            x = tape.again(&x, move |tape, x| {
+                let block = architecture.block(i);
+                block.forward(tape, x, &batch, last, &config)
+            });
         }
         x
     }

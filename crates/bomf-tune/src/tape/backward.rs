@@ -299,6 +299,11 @@ impl Tape<'_> {
                 }
                 self.give_slot(base, d);
             }
+            Op::Again { x, run, dropouts } => {
+                self.dropouts = dropouts;
+                let y = (run.0)(self, &x);
+                self.give(&y, d);
+            }
             Op::Mean { x, cols, offsets } => {
                 let rows = offsets.last().copied().unwrap_or(0);
                 let mut d_x = self.pool.take(rows * cols);

@@ -1,7 +1,7 @@
 //! The operations, as models call them.
 
 use super::pool::Buffer;
-use super::{Attending, Factors, Input, Op, Tape, Value, Var, WindowRows};
+use super::{Again, Attending, Factors, Input, Op, Tape, Value, Var, WindowRows};
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::attention::{self, Bias, Heads, Segments, Window};
 use crate::kernels::dropout::Mask;
@@ -489,6 +489,29 @@ impl Tape<'_> {
         cached::forward(&mut out, q, kv, seen, attending.of(q.cols(), None));
         self.push((q.rows(), q.cols()), out, false, || {
             unreachable!("nothing is wanted")
+        })
+    }
+
+    /// `run(x)`, of which `x` alone is kept: the backward pass runs it again, with the same
+    /// masks (Chen et al. 2016). Less memory, the same gradients.
+    pub fn again(&mut self, x: &Var, run: impl Fn(&mut Tape<'_>, &Var) -> Var + 'static) -> Var {
+        if self.gradients.is_none() {
+            return run(self, x);
+        }
+        let (dropouts, records) = (self.dropouts, self.records);
+        let skipped = std::mem::replace(&mut self.skipped, false);
+        self.records = false;
+        let y = run(self, x);
+        self.records = records;
+        // Where nothing in it has a gradient, there is nothing to come back for.
+        let wanted = std::mem::replace(&mut self.skipped, skipped);
+        let shape = (y.rows(), y.cols());
+        let data = self.data_of(y);
+        let x = x.clone();
+        self.push(shape, data, wanted, || Op::Again {
+            x,
+            run: Again(Box::new(run)),
+            dropouts,
         })
     }
 

@@ -149,6 +149,13 @@ enum Op {
         cols: usize,
         rows: Rc<[u32]>,
     },
+    /// A part of the network of which only the input is kept; `dropouts` masks were drawn before
+    /// it.
+    Again {
+        x: Var,
+        run: Again,
+        dropouts: u64,
+    },
     /// The mean of the rows of each sequence.
     Mean {
         x: Slot,
@@ -161,6 +168,18 @@ enum Op {
         shape: (usize, usize),
         first: usize,
     },
+}
+
+/// What is computed again on the way back.
+struct Again(Box<Segment>);
+
+/// A part of a network.
+type Segment = dyn Fn(&mut Tape<'_>, &Var) -> Var;
+
+impl std::fmt::Debug for Again {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Again")
+    }
 }
 
 /// What is done to the input of a linear layer on the way.
@@ -270,11 +289,23 @@ pub struct Tape<'p> {
     /// Who wants to know what linear layers are given.
     watched: Option<&'p mut InputGrams>,
     label_smoothing: f32,
+    /// Whether operations are recorded now, where there are gradients at all.
+    records: bool,
+    /// Whether one was not that would have been.
+    skipped: bool,
 }
 
 /// Buffers that outlive one tape and serve the next.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace(Pool);
+
+impl Workspace {
+    /// Bytes of the buffers that wait for their next use: after a step, about the most that its
+    /// activations and their gradients took.
+    pub fn bytes(&self) -> usize {
+        self.0.numbers() * size_of::<f32>()
+    }
+}
 
 impl<'p> Tape<'p> {
     /// A tape that only computes: nothing is recorded, nothing dropped.
@@ -290,6 +321,8 @@ impl<'p> Tape<'p> {
             adapters: None,
             watched: None,
             label_smoothing: 0.0,
+            records: true,
+            skipped: false,
         }
     }
 
@@ -353,7 +386,8 @@ impl<'p> Tape<'p> {
         wanted: bool,
         op: impl FnOnce() -> Op,
     ) -> Var {
-        let grad = wanted.then(|| {
+        self.skipped |= wanted;
+        let grad = (wanted && self.records).then(|| {
             self.grads.push(None);
             let slot = self.grads.len() - 1;
             self.ops.push((op(), slot));
