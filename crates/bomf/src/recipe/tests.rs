@@ -497,7 +497,11 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         recipe.finetune.weight_decay = finetune.2;
         recipe.finetune.adam_beta1 = finetune.3;
         recipe.finetune.dropout = finetune.4;
+        recipe.finetune.optimizer = Optimizer::NAMED[finetune.0 % 3].1;
+        recipe.finetune.sgd_momentum = finetune.3;
+        recipe.finetune.sgd_nesterov = finetune.1;
         if finetune.5 {
+            recipe.finetune.gradient_checkpointing = true;
             recipe.finetune.schedule = Schedule::Linear;
         }
         recipe.seed = rest.0;
