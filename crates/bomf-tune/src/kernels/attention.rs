@@ -8,6 +8,10 @@
 //! `dV = (P ∘ M)ᵀ dO`, `dP = (dO Vᵀ) ∘ M`, `dS = P ∘ (dP - rowsum(P ∘ dP))`,
 //! `dQ = dS K / √d`, `dK = dSᵀ Q / √d`.
 //!
+//! Queries are taken some at a time, and of their scores only those with keys that one of them
+//! sees are computed: what lies outside a window costs nothing, and a long sequence little
+//! memory.
+//!
 //! A decoder's query sees the keys up to its own position, or a window of them; one of a local
 //! encoder a window on both sides. Heads
 //! may share keys and values in groups (Ainslie et al. 2023), whose gradients then add up.
@@ -16,7 +20,7 @@
 
 use super::dropout::Mask;
 use super::math::exp;
-use super::tile::{Strided, padded, product};
+use super::tile::{PAD, Strided, add_product, padded, product};
 use super::{lane_max, lane_sum};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -97,6 +101,21 @@ fn seen(window: Option<Window<'_>>, i: usize, n_k: usize) -> Range<usize> {
     }
 }
 
+/// Queries that are taken together: few enough for their scores to stay in a core's caches,
+/// enough for keys and values to be read seldom. A multiple of the rows of a register tile.
+const ROWS: usize = 64;
+
+/// The keys that one of the query rows sees, of `n_k`, from a multiple of [`PAD`] on.
+#[inline(always)]
+fn seen_by(window: Option<Window<'_>>, rows: Range<usize>, n_k: usize) -> Range<usize> {
+    let (mut start, mut end) = (n_k, 0);
+    for i in rows {
+        let seen = seen(window, i, n_k);
+        (start, end) = (start.min(seen.start), end.max(seen.end));
+    }
+    start / PAD * PAD..end
+}
+
 /// Shape of the heads, and what is dropped.
 #[derive(Debug, Clone, Copy)]
 pub struct Heads {
@@ -146,6 +165,8 @@ struct Scratch {
     d_out: Vec<f32>,
     p: Vec<f32>,
     d_p: Vec<f32>,
+    d_k: Vec<f32>,
+    d_v: Vec<f32>,
     out: Vec<f32>,
 }
 
@@ -237,42 +258,54 @@ fn forward_sequence<'a>(
         for head in heads.group(kv_head) {
             let col = head * d;
             let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale);
-            let p = sized(&mut scratch.p, n_q * wide_k);
-            product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
-            for (i, p) in p.chunks_exact_mut(wide_k).enumerate() {
-                let seen = seen(window, i, n_k);
-                p[..seen.start].fill(0.0);
-                p[seen.end..n_k].fill(0.0);
-                let first = seen.start;
-                if let Some(bias) = bias {
-                    let start = bias.start(head, place(window, i));
-                    let bias = &bias.by_distance[start..][seen.clone()];
-                    p[seen.clone()]
-                        .iter_mut()
-                        .zip(bias)
-                        .for_each(|(p, b)| *p += b);
-                }
-                let p = &mut p[seen];
-                let max = lane_max(p);
-                for s in p.iter_mut() {
-                    *s = exp(*s - max);
-                }
-                let sum = lane_sum(p.len(), |j| p[j]);
-                lse[i * heads.count + head] = max + sum.ln();
-                let inv = 1.0 / sum;
-                match heads.row_mask(first_q + i, head) {
-                    None => p.iter_mut().for_each(|p| *p *= inv),
-                    Some(mask) => {
-                        for (j, p) in p.iter_mut().enumerate() {
-                            *p *= inv * mask.factor(first + j);
+            for i0 in (0..n_q).step_by(ROWS) {
+                let rows = i0..(i0 + ROWS).min(n_q);
+                let keys = seen_by(window, rows.clone(), n_k);
+                let (m, wide) = (rows.len(), padded(keys.len()));
+                let p = sized(&mut scratch.p, m * wide);
+                let q = by_rows(&q[i0 * wide_d..], wide_d);
+                product(p, wide, q, &k_t[keys.start..], wide_k, (m, wide, d));
+                for (i, p) in rows.zip(p.chunks_exact_mut(wide)) {
+                    let seen = seen(window, i, n_k);
+                    let local = seen.start - keys.start..seen.end - keys.start;
+                    p[..local.start].fill(0.0);
+                    p[local.end..keys.len()].fill(0.0);
+                    let (first, p) = (seen.start, &mut p[local]);
+                    if let Some(bias) = bias {
+                        let start = bias.start(head, place(window, i));
+                        let bias = &bias.by_distance[start..][seen];
+                        p.iter_mut().zip(bias).for_each(|(p, b)| *p += b);
+                    }
+                    let max = lane_max(p);
+                    for s in p.iter_mut() {
+                        *s = exp(*s - max);
+                    }
+                    let sum = lane_sum(p.len(), |j| p[j]);
+                    lse[i * heads.count + head] = max + sum.ln();
+                    let inv = 1.0 / sum;
+                    match heads.row_mask(first_q + i, head) {
+                        None => p.iter_mut().for_each(|p| *p *= inv),
+                        Some(mask) => {
+                            for (j, p) in p.iter_mut().enumerate() {
+                                *p *= inv * mask.factor(first + j);
+                            }
                         }
                     }
                 }
-            }
-            let o = sized(&mut scratch.out, n_q * wide_d);
-            product(o, wide_d, by_rows(p, wide_k), v, wide_d, (n_q, wide_d, n_k));
-            for (out, o) in out.chunks_exact_mut(width).zip(o.chunks_exact(wide_d)) {
-                out[col..col + d].copy_from_slice(&o[..d]);
+                let o = sized(&mut scratch.out, m * wide_d);
+                let v = &v[keys.start * wide_d..];
+                product(
+                    o,
+                    wide_d,
+                    by_rows(p, wide),
+                    v,
+                    wide_d,
+                    (m, wide_d, keys.len()),
+                );
+                let out = out[i0 * width..].chunks_exact_mut(width);
+                for (out, o) in out.zip(o.chunks_exact(wide_d)) {
+                    out[col..col + d].copy_from_slice(&o[..d]);
+                }
             }
         }
     }
@@ -310,65 +343,83 @@ fn backward_sequence<'a>(
             let col = head * d;
             let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale);
             let d_out = pack(&mut scratch.d_out, d_out, (n_q, width, col, d), 1.0);
-            let p = sized(&mut scratch.p, n_q * wide_k);
-            let d_p = sized(&mut scratch.d_p, n_q * wide_k);
-            let sizes = (n_q, wide_k, d);
-            product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, sizes);
-            product(d_p, wide_k, by_rows(d_out, wide_d), v_t, wide_k, sizes);
-            // From here `d_p` becomes dS, and `p` the dropped probabilities P ∘ M.
-            let rows = p.chunks_exact_mut(wide_k).zip(d_p.chunks_exact_mut(wide_k));
-            for (i, (p, d_p)) in rows.enumerate() {
-                let lse = lse[i * heads.count + head];
-                let seen = seen(window, i, n_k);
-                for unseen in [0..seen.start, seen.end..n_k] {
-                    p[unseen.clone()].fill(0.0);
-                    d_p[unseen].fill(0.0);
-                }
-                let first = seen.start;
-                if let Some(bias) = bias {
-                    let start = bias.start(head, place(window, i));
-                    let bias = &bias.by_distance[start..][seen.clone()];
-                    p[seen.clone()]
-                        .iter_mut()
-                        .zip(bias)
-                        .for_each(|(p, b)| *p += b);
-                }
-                let (p, d_p) = (&mut p[seen.clone()], &mut d_p[seen.clone()]);
-                for p in p.iter_mut() {
-                    *p = exp(*p - lse);
-                }
-                match heads.row_mask(first_q + i, head) {
-                    None => {
-                        let dot = lane_sum(p.len(), |j| p[j] * d_p[j]);
-                        for (d_p, p) in d_p.iter_mut().zip(p.iter()) {
-                            *d_p = p * (*d_p - dot);
+            let d_k = sized(&mut scratch.d_k, n_k * wide_d);
+            let d_v = sized(&mut scratch.d_v, n_k * wide_d);
+            d_k.fill(0.0);
+            d_v.fill(0.0);
+            for i0 in (0..n_q).step_by(ROWS) {
+                let rows = i0..(i0 + ROWS).min(n_q);
+                let keys = seen_by(window, rows.clone(), n_k);
+                let (m, wide) = (rows.len(), padded(keys.len()));
+                let p = sized(&mut scratch.p, m * wide);
+                let d_p = sized(&mut scratch.d_p, m * wide);
+                let (q, d_out) = (&q[i0 * wide_d..], &d_out[i0 * wide_d..]);
+                let sizes = (m, wide, d);
+                let (k_t, v_t) = (&k_t[keys.start..], &v_t[keys.start..]);
+                product(p, wide, by_rows(q, wide_d), k_t, wide_k, sizes);
+                product(d_p, wide, by_rows(d_out, wide_d), v_t, wide_k, sizes);
+                // From here `d_p` becomes dS, and `p` the dropped probabilities P ∘ M.
+                let both = p.chunks_exact_mut(wide).zip(d_p.chunks_exact_mut(wide));
+                for (i, (p, d_p)) in rows.zip(both) {
+                    let lse = lse[i * heads.count + head];
+                    let seen = seen(window, i, n_k);
+                    let local = seen.start - keys.start..seen.end - keys.start;
+                    for unseen in [0..local.start, local.end..keys.len()] {
+                        p[unseen.clone()].fill(0.0);
+                        d_p[unseen].fill(0.0);
+                    }
+                    let first = seen.start;
+                    let (p, d_p) = (&mut p[local.clone()], &mut d_p[local]);
+                    if let Some(bias) = bias {
+                        let start = bias.start(head, place(window, i));
+                        let bias = &bias.by_distance[start..][seen.clone()];
+                        p.iter_mut().zip(bias).for_each(|(p, b)| *p += b);
+                    }
+                    for p in p.iter_mut() {
+                        *p = exp(*p - lse);
+                    }
+                    match heads.row_mask(first_q + i, head) {
+                        None => {
+                            let dot = lane_sum(p.len(), |j| p[j] * d_p[j]);
+                            for (d_p, p) in d_p.iter_mut().zip(p.iter()) {
+                                *d_p = p * (*d_p - dot);
+                            }
+                        }
+                        Some(mask) => {
+                            let factor = |j| mask.factor(first + j);
+                            let dot = lane_sum(p.len(), |j| p[j] * d_p[j] * factor(j));
+                            for (j, (d_p, p)) in d_p.iter_mut().zip(p.iter_mut()).enumerate() {
+                                let factor = factor(j);
+                                *d_p = *p * (*d_p * factor - dot);
+                                *p *= factor;
+                            }
                         }
                     }
-                    Some(mask) => {
-                        let factor = |j| mask.factor(first + j);
-                        let dot = lane_sum(p.len(), |j| p[j] * d_p[j] * factor(j));
-                        for (j, (d_p, p)) in d_p.iter_mut().zip(p.iter_mut()).enumerate() {
-                            let factor = factor(j);
-                            *d_p = *p * (*d_p * factor - dot);
-                            *p *= factor;
-                        }
+                    if let Some(bias) = bias {
+                        let start = bias.start(head, place(window, i));
+                        let sums = &mut d_bias[start..][seen];
+                        sums.iter_mut().zip(d_p.iter()).for_each(|(s, d)| *s += d);
                     }
                 }
-                if let Some(bias) = bias {
-                    let start = bias.start(head, place(window, i));
-                    let sums = &mut d_bias[start..][seen];
-                    sums.iter_mut().zip(d_p.iter()).for_each(|(s, d)| *s += d);
-                }
+                let out = sized(&mut scratch.out, m * wide_d);
+                let begin = keys.start * wide_d;
+                let by_queries = (m, wide_d, keys.len());
+                product(
+                    out,
+                    wide_d,
+                    by_rows(d_p, wide),
+                    &k[begin..],
+                    wide_d,
+                    by_queries,
+                );
+                unpack(&mut d_q[i0 * width..], out, (m, width, col, d), false);
+                let by_keys = (keys.len(), wide_d, m);
+                let (d_k, d_v) = (&mut d_k[begin..], &mut d_v[begin..]);
+                add_product(d_k, wide_d, transposed(d_p, wide), q, wide_d, by_keys);
+                add_product(d_v, wide_d, transposed(p, wide), d_out, wide_d, by_keys);
             }
-            let out = sized(&mut scratch.out, n_q.max(n_k) * wide_d);
-            let by_queries = (n_q, wide_d, n_k);
-            product(out, wide_d, by_rows(d_p, wide_k), k, wide_d, by_queries);
-            unpack(d_q, out, (n_q, width, col, d), false);
-            let by_keys = (n_k, wide_d, n_q);
-            product(out, wide_d, transposed(d_p, wide_k), q, wide_d, by_keys);
-            unpack(d_kv, out, (n_k, stride, kv_col, d), adds);
-            product(out, wide_d, transposed(p, wide_k), d_out, wide_d, by_keys);
-            unpack(d_kv, out, values, adds);
+            unpack(d_kv, d_k, (n_k, stride, kv_col, d), adds);
+            unpack(d_kv, d_v, values, adds);
         }
     }
 }
