@@ -158,7 +158,7 @@ impl TuneError {
             ),
             TuneError::Architecture { .. } => Some(
                 "supported model types are bert, roberta (xlm-roberta, camembert), distilbert, \
-                 gpt2, llama, mistral, qwen2, qwen3 and t5 (mt5)"
+                 modernbert, gpt2, llama, mistral, qwen2, qwen3 and t5 (mt5)"
                     .into(),
             ),
             TuneError::NoChatTemplate { .. } => Some(

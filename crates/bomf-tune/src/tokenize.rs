@@ -73,10 +73,7 @@ impl TextTokenizer {
             segments: config.type_vocab_size,
             vocab_size: config.vocab_size,
             max_length,
-            outputs_at: match config.model_type.is_decoder() {
-                true => OutputsAt::Last,
-                false => OutputsAt::First,
-            },
+            outputs_at: config.outputs_at(),
             positions: config.max_length(),
             ends: end_tokens(config),
             start: config.encoder_decoder.as_ref().map(|pair| pair.start),

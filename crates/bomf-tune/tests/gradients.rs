@@ -8,7 +8,7 @@ use bomf_tune::kernels::activation::Activation;
 use bomf_tune::kernels::relative::Buckets;
 use bomf_tune::kernels::rope::Rotation;
 use bomf_tune::params::{Layout, Param};
-use bomf_tune::tape::{Attending, CausalRows, Gradients, RelativeBias, Tape, Var, Workspace};
+use bomf_tune::tape::{Attending, Gradients, RelativeBias, Tape, Var, WindowRows, Workspace};
 use differences::{FLOOR, Op, STEP, TOLERANCE, derivative, moved, normal, rng};
 use std::rc::Rc;
 
@@ -212,6 +212,16 @@ fn causal(
     window: usize,
     rate: f32,
 ) -> Op<'static> {
+    windowed(sequences, (heads, kv_heads), (window - 1, 0), rate)
+}
+
+/// Likewise with windows of so many keys behind and ahead of a query.
+fn windowed(
+    sequences: &[(&[u32], usize)],
+    (heads, kv_heads): (usize, usize),
+    (behind, ahead): (usize, usize),
+    rate: f32,
+) -> Op<'static> {
     let size = 4;
     let ends = |counts: Vec<usize>| -> Rc<[usize]> {
         let ends = counts.iter().scan(0, |end, count| {
@@ -230,8 +240,12 @@ fn causal(
     Op::new(&shapes, 20, move |tape, p| {
         let (x, kv) = (input(tape, p[0]), input(tape, p[1]));
         let positions = positions.clone();
-        let causal = Some(CausalRows { positions, window });
-        tape.causal_attention(&x, &kv, (&q, &k), (heads, kv_heads), causal, rate)
+        let window = Some(WindowRows {
+            positions,
+            behind,
+            ahead,
+        });
+        tape.windowed_attention(&x, &kv, (&q, &k), (heads, kv_heads), window, rate)
     })
 }
 
@@ -269,6 +283,54 @@ fn a_key_behind_a_query_changes_nothing() {
     let mut changed = op.params.clone();
     changed[first..first + 8].fill(100.0);
     assert_eq!(op.values(&changed)[2 * 8..], before[2 * 8..]);
+}
+
+#[test]
+fn attention_with_a_window_on_both_sides() {
+    let all: [(&[u32], usize); 3] = [(&[0, 1, 2, 3, 4, 5], 6), (&[0], 1), (&[0, 1, 2], 3)];
+    let some: [(&[u32], usize); 3] = [(&[4], 5), (&[], 3), (&[0, 6], 8)];
+    for sides in [(1, 1), (2, 2), (0, 0), (0, 3), (usize::MAX, usize::MAX)] {
+        windowed(&all, (4, 2), sides, 0.0).check_every_entry();
+        windowed(&some, (2, 2), sides, RATE).check_every_entry();
+    }
+}
+
+/// A window that is wide enough is none; a narrow one is blind to what lies outside.
+#[test]
+fn keys_outside_a_window_change_nothing() {
+    let all: [(&[u32], usize); 1] = [(&[0, 1, 2, 3, 4], 5)];
+    let whole = windowed(&all, (2, 2), (4, 4), 0.0);
+    let unlimited = windowed(&all, (2, 2), (usize::MAX, usize::MAX), 0.0);
+    assert_eq!(whole.values(&whole.params), unlimited.values(&whole.params));
+    let narrow = windowed(&all, (2, 2), (1, 1), 0.0);
+    let before = narrow.values(&narrow.params);
+    let middle = narrow.param(1).offset + 2 * 16;
+    let mut changed = narrow.params.clone();
+    changed[middle..middle + 16].fill(3.0);
+    let after = narrow.values(&changed);
+    for row in 0..5 {
+        let same = after[row * 8..][..8] == before[row * 8..][..8];
+        assert_eq!(same, row == 0 || row == 4, "row {row}");
+    }
+}
+
+#[test]
+fn the_mean_of_the_rows_of_each_sequence() {
+    let offsets: Rc<[usize]> = [0, 3, 3, 4, 9].into();
+    Op::new(&[(9, 5)], 23, move |tape, p| {
+        let x = input(tape, p[0]);
+        tape.mean(&x, &offsets)
+    })
+    .check_every_entry();
+}
+
+#[test]
+fn layer_norm_without_a_bias() {
+    Op::new(&[(3, 7), (1, 7)], 24, |tape, p| {
+        let x = input(tape, p[0]);
+        tape.layer_norm(&x, None, 0.0, (p[1], None), EPS)
+    })
+    .check_every_entry();
 }
 
 #[test]
@@ -555,11 +617,11 @@ fn biased(sequences: &[(&[u32], usize)], bidirectional: bool, rate: f32) -> Op<'
     Op::new(&shapes, 30, move |tape, p| {
         let (x, kv) = (input(tape, p[0]), input(tape, p[1]));
         let positions = positions.clone();
-        let window = usize::MAX;
+        let causal = WindowRows::causal(positions, usize::MAX);
         let attending = Attending {
             heads: (heads, heads),
             scale: Some(1.0),
-            causal: (!bidirectional).then_some(CausalRows { positions, window }),
+            window: (!bidirectional).then_some(causal),
             bias: Some(RelativeBias {
                 table: p[2],
                 buckets,

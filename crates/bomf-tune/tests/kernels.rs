@@ -92,7 +92,7 @@ fn layer_norm_agrees_with_double_precision() {
     let rows = x_hat.len() / cols;
     let eps = golden["eps"].as_f64().unwrap() as f32;
     let (mut y, mut inv_std) = (vec![0.0; x_hat.len()], vec![0.0; rows]);
-    layer_norm::forward(&mut y, &mut x_hat, &mut inv_std, &gamma, &beta, eps);
+    layer_norm::forward(&mut y, &mut x_hat, &mut inv_std, &gamma, Some(&beta), eps);
     let mut dx = f32s(&golden["g"]);
     let (mut d_gamma, mut d_beta) = (vec![0.0; cols], vec![0.0; cols]);
     let affine = Some((&mut d_gamma[..], &mut d_beta[..]));
@@ -171,7 +171,7 @@ fn softmax_cross_entropy_agrees_with_double_precision_even_at_extremes() {
 #[test]
 fn kernels_take_nothing_for_nothing() {
     activation::forward(&mut [], &[], Activation::Gelu);
-    layer_norm::forward(&mut [], &mut [], &mut [], &[1.0], &[0.0], 1e-6);
+    layer_norm::forward(&mut [], &mut [], &mut [], &[1.0], Some(&[0.0]), 1e-6);
     layer_norm::backward(&mut [], &[], &[], &[1.0], None);
     assert_eq!(cross_entropy::forward_backward(&mut [], &[], 1.0), 0.0);
     assert_eq!(cross_entropy::squared_error(&mut [], &[], 1.0), 0.0);
@@ -182,5 +182,120 @@ fn a_loss_of_broken_logits_is_not_finite() {
     for broken in [f32::NAN, f32::INFINITY] {
         let loss = cross_entropy::forward_backward(&mut [0.5, broken, 1.0], &[0], 1.0);
         assert!(!loss.is_finite(), "{broken} gives {loss}");
+    }
+}
+
+/// Rounding of sums of some hundred products of about 1 in `f32`.
+const ATTENTION: f64 = 2e-5;
+
+/// Attention of one head of a whole sequence, in `f64` and by its definition: the outcome, and
+/// the gradients of queries, keys and values for the gradient `d_out`.
+fn plain_attention(
+    [q, k, v, d_out]: [&[f64]; 4],
+    (n, d): (usize, usize),
+    sees: impl Fn(usize, usize) -> bool,
+) -> [Vec<f64>; 4] {
+    let scale = 1.0 / (d as f64).sqrt();
+    let dot = |a: &[f64], i: usize, b: &[f64], j: usize| -> f64 {
+        (0..d).map(|c| a[i * d + c] * b[j * d + c]).sum()
+    };
+    let [mut out, mut d_q, mut d_k, mut d_v] = [(); 4].map(|()| vec![0.0; n * d]);
+    for i in 0..n {
+        let keys: Vec<usize> = (0..n).filter(|&j| sees(i, j)).collect();
+        let weights: Vec<f64> = keys
+            .iter()
+            .map(|&j| (scale * dot(q, i, k, j)).exp())
+            .collect();
+        let sum: f64 = weights.iter().sum();
+        let shares = keys.iter().zip(&weights).map(|(&j, w)| (j, w / sum));
+        let shares: Vec<(usize, f64)> = shares.collect();
+        let mean: f64 = shares.iter().map(|&(j, p)| p * dot(d_out, i, v, j)).sum();
+        for (j, p) in shares {
+            let d_s = scale * p * (dot(d_out, i, v, j) - mean);
+            for c in 0..d {
+                out[i * d + c] += p * v[j * d + c];
+                d_v[j * d + c] += p * d_out[i * d + c];
+                d_q[i * d + c] += d_s * k[j * d + c];
+                d_k[j * d + c] += d_s * q[i * d + c];
+            }
+        }
+    }
+    [out, d_q, d_k, d_v]
+}
+
+/// More queries than are taken at a time, and windows that begin and end anywhere.
+#[test]
+fn attention_over_long_sequences_is_what_its_definition_says() {
+    use bomf_tune::kernels::attention::{self, Heads, Segments, Window};
+    let d = 5;
+    for n in [63, 64, 65, 150, 200] {
+        let values = |shift: usize| -> Vec<f32> {
+            let value = |i: usize| ((i * 37 + shift * 11) % 101) as f32 / 50.0 - 1.0;
+            (0..n * d).map(value).collect()
+        };
+        let [q, k, v, d_out] = [1, 2, 3, 4].map(values);
+        let kv: Vec<f32> = k
+            .chunks(d)
+            .zip(v.chunks(d))
+            .flat_map(|(k, v)| [k, v].concat())
+            .collect();
+        let positions: Vec<u32> = (0..n as u32).collect();
+        let far = usize::MAX;
+        for (behind, ahead) in [(far, far), (far, 0), (40, 0), (7, 7), (0, 70), (100, 3)] {
+            let window = Some(Window {
+                positions: &positions,
+                behind,
+                ahead,
+            });
+            let window = window.filter(|_| (behind, ahead) != (far, far));
+            let offsets = [0, n];
+            let segments = Segments {
+                q: &offsets,
+                k: &offsets,
+                window,
+                bias: None,
+            };
+            let heads = Heads {
+                count: 1,
+                kv_count: 1,
+                size: d,
+                scale: 1.0 / (d as f32).sqrt(),
+                dropout: None,
+            };
+            let (mut out, mut lse) = (vec![0.0; n * d], vec![0.0; n]);
+            attention::forward(&mut out, &mut lse, (&q, &kv), segments, heads);
+            let (mut d_q, mut d_kv) = (vec![0.0; n * d], vec![0.0; 2 * n * d]);
+            let grads = (&mut d_q[..], &mut d_kv[..]);
+            attention::backward(grads, &mut [], &d_out, (&q, &kv, &lse), segments, heads);
+            let wide = [&q, &k, &v, &d_out]
+                .map(|x| -> Vec<f64> { x.iter().map(|&x| f64::from(x)).collect() });
+            let wide = wide.each_ref().map(|x| &x[..]);
+            let want = plain_attention(wide, (n, d), |i, j| {
+                j + behind.min(n) >= i && j <= i + ahead.min(n)
+            });
+            let d_k: Vec<f32> = d_kv
+                .chunks(2 * d)
+                .flat_map(|row| row[..d].to_vec())
+                .collect();
+            let d_v: Vec<f32> = d_kv
+                .chunks(2 * d)
+                .flat_map(|row| row[d..].to_vec())
+                .collect();
+            for (what, got, want) in [
+                ("out", &out, &want[0]),
+                ("d_q", &d_q, &want[1]),
+                ("d_k", &d_k, &want[2]),
+                ("d_v", &d_v, &want[3]),
+            ] {
+                for (i, (g, w)) in got.iter().zip(want).enumerate() {
+                    let error = (f64::from(*g) - w).abs();
+                    let place = format!("{what}[{i}] of {n}, window {behind}, {ahead}");
+                    assert!(
+                        error < ATTENTION * w.abs().max(1.0),
+                        "{place}: {g}, not {w}"
+                    );
+                }
+            }
+        }
     }
 }

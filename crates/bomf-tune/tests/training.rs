@@ -5,7 +5,7 @@ mod tiny;
 
 use bomf_tune::TuneError;
 use bomf_tune::models::{Head, Model};
-use bomf_tune::optim::{AdamWOptions, Schedule};
+use bomf_tune::optim::{AdafactorOptions, OptimizerOptions, Schedule, SgdOptions};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{
     Control, EncodedSplit, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint,
@@ -45,7 +45,7 @@ fn options() -> TrainOptions {
         learning_rate: 1e-3,
         warmup_ratio: 0.1,
         schedule: Schedule::Linear,
-        adamw: AdamWOptions::default(),
+        optimizer: OptimizerOptions::default(),
         seed: 3,
     }
 }
@@ -159,7 +159,18 @@ fn a_run_goes_on_from_any_step_to_the_same_bits() {
     // The last batch of an epoch is a short one, and only some tokens occur in each.
     let split = split(21, 40, Some(3), 4);
     let dir = tempfile::tempdir().unwrap();
-    for frozen_layers in [0, 1] {
+    let plain = SgdOptions {
+        momentum: 0.0,
+        ..SgdOptions::default()
+    };
+    let cases: [(usize, OptimizerOptions); 5] = [
+        (0, OptimizerOptions::default()),
+        (1, OptimizerOptions::default()),
+        (0, AdafactorOptions::default().into()),
+        (1, SgdOptions::default().into()),
+        (0, plain.into()),
+    ];
+    for (case, (frozen_layers, optimizer)) in cases.into_iter().enumerate() {
         let fresh = || wide(2, 3, 0.1, 3);
         let frozen = frozen(&fresh(), &split, frozen_layers, true);
         let objective = FineTuning {
@@ -170,12 +181,13 @@ fn a_run_goes_on_from_any_step_to_the_same_bits() {
             gradient_accumulation_steps: 2,
             batch_size: 4,
             epochs: 3.0,
+            optimizer,
             ..options()
         };
         let mut model = fresh();
         let mut saving = Saving {
             points: Vec::new(),
-            folder: dir.path().join(frozen_layers.to_string()),
+            folder: dir.path().join(case.to_string()),
         };
         let whole = train(&mut model, &objective, &options, &mut saving).unwrap();
         assert_eq!(whole.steps, 9);
@@ -194,7 +206,10 @@ fn a_run_goes_on_from_any_step_to_the_same_bits() {
             assert_eq!(done.unwrap(), whole);
             assert_eq!(record.points, saving.points[step as usize..]);
             let bits = |model: &Model| model.params.iter().map(|p| p.to_bits()).collect::<Vec<_>>();
-            assert!(bits(&again) == bits(&model), "from step {step}");
+            assert!(
+                bits(&again) == bits(&model),
+                "{optimizer:?} from step {step}"
+            );
         }
     }
 }
@@ -236,6 +251,23 @@ fn the_state_of_another_run_and_half_a_state_are_refused() {
         );
         assert!(matches!(error, Err(TuneError::OtherRun)));
         assert_eq!(model.params, before);
+    }
+    // Nor the state of another optimiser.
+    for optimizer in [
+        SgdOptions::default().into(),
+        AdafactorOptions::default().into(),
+    ] {
+        let options = TrainOptions {
+            optimizer,
+            ..options()
+        };
+        let mut record = Record {
+            points: Vec::new(),
+            stop_after: u64::MAX,
+        };
+        let (mut model, objective) = (wide(2, 2, 0.1, 3), objective(&one));
+        let error = train_from(&mut model, &objective, &options, Some(state()), &mut record);
+        assert!(matches!(error, Err(TuneError::OtherRun)));
     }
     std::fs::remove_file(dir.path().join("1/model.safetensors")).unwrap();
     assert!(TrainState::read(&dir.path().join("1")).is_err());

@@ -349,7 +349,8 @@ pub struct BenchRequest {
     pub batch_size: usize,
     /// Examples that are used, from the first on; `None` uses all.
     pub limit: Option<usize>,
-    /// The task, and the seed of the order and of dropout.
+    /// The task, the optimiser, adapters and gradient checkpointing, and the seed of the order and
+    /// of dropout.
     pub recipe: Recipe,
     /// Threads; 0 takes every core.
     pub threads: usize,

@@ -177,7 +177,7 @@ pub struct BenchArgs {
     /// Folder of train as .jsonl, .csv, .tsv or .parquet
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Recipe: its task and seed are taken
+    /// Recipe: its task, seed, optimizer, lora and gradient_checkpointing
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
     /// What is measured: optimiser steps or forward passes

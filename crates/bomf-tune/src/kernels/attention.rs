@@ -8,14 +8,19 @@
 //! `dV = (P ∘ M)ᵀ dO`, `dP = (dO Vᵀ) ∘ M`, `dS = P ∘ (dP - rowsum(P ∘ dP))`,
 //! `dQ = dS K / √d`, `dK = dSᵀ Q / √d`.
 //!
-//! A decoder's query sees the keys up to its own position, or a window of them. Its heads
+//! Queries are taken some at a time, and of their scores only those with keys that one of them
+//! sees are computed: what lies outside a window costs nothing, and a long sequence little
+//! memory.
+//!
+//! A decoder's query sees the keys up to its own position, or a window of them; one of a local
+//! encoder a window on both sides. Heads
 //! may share keys and values in groups (Ainslie et al. 2023), whose gradients then add up.
 //! T5 adds to `S` a bias by head and distance (Raffel et al. 2020, section 2.1), and scales
 //! by 1 rather than `1/√d`.
 
 use super::dropout::Mask;
 use super::math::exp;
-use super::tile::{Strided, padded, product};
+use super::tile::{PAD, Strided, add_product, padded, product};
 use super::{lane_max, lane_sum};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -29,13 +34,13 @@ pub struct Segments<'a> {
     /// Offsets into the rows of the keys and values.
     pub k: &'a [usize],
     /// What a query sees of its sequence; `None` for all of it.
-    pub causal: Option<Causal<'a>>,
+    pub window: Option<Window<'a>>,
     /// What is added to the scores.
     pub bias: Option<Bias<'a>>,
 }
 
 /// Numbers that are added to the scores by head and distance. Where queries have no
-/// positions ([`Segments::causal`]), they are those of the keys.
+/// positions ([`Segments::window`]), they are those of the keys.
 #[derive(Debug, Clone, Copy)]
 pub struct Bias<'a> {
     /// `[heads, 2 span - 1]`: of a key `distance` behind its query at
@@ -56,22 +61,24 @@ impl<'a> Bias<'a> {
 
 /// The place of query row `i` of a sequence among its keys.
 #[inline(always)]
-fn place(causal: Option<Causal<'_>>, i: usize) -> usize {
-    causal.map_or(i, |causal| causal.positions[i] as usize)
+fn place(window: Option<Window<'_>>, i: usize) -> usize {
+    window.map_or(i, |window| window.positions[i] as usize)
 }
 
-/// Queries that see nothing behind themselves.
+/// Queries that see the keys from `behind` places before their own to `ahead` after it.
 #[derive(Debug, Clone, Copy)]
-pub struct Causal<'a> {
+pub struct Window<'a> {
     /// The place of each query row in its sequence, from 0.
     pub positions: &'a [u32],
-    /// How many keys it sees at most, its own included, from 1.
-    pub window: usize,
+    /// How many keys before its own a query sees at most.
+    pub behind: usize,
+    /// How many after its own; 0 for a decoder.
+    pub ahead: usize,
 }
 
-impl<'a> Causal<'a> {
+impl<'a> Window<'a> {
     fn of(self, rows: Range<usize>) -> Self {
-        Causal {
+        Window {
             positions: &self.positions[rows],
             ..self
         }
@@ -80,14 +87,33 @@ impl<'a> Causal<'a> {
 
 /// The keys that query row `i` of a sequence sees, of `n_k`.
 #[inline(always)]
-fn seen(causal: Option<Causal<'_>>, i: usize, n_k: usize) -> Range<usize> {
-    match causal {
+fn seen(window: Option<Window<'_>>, i: usize, n_k: usize) -> Range<usize> {
+    match window {
         None => 0..n_k,
-        Some(causal) => {
-            let end = (causal.positions[i] as usize + 1).min(n_k);
-            end.saturating_sub(causal.window)..end
+        Some(window) => {
+            let place = window.positions[i] as usize;
+            let end = place
+                .saturating_add(window.ahead)
+                .saturating_add(1)
+                .min(n_k);
+            place.saturating_sub(window.behind)..end
         }
     }
+}
+
+/// Queries that are taken together: few enough for their scores to stay in a core's caches,
+/// enough for keys and values to be read seldom. A multiple of the rows of a register tile.
+const ROWS: usize = 64;
+
+/// The keys that one of the query rows sees, of `n_k`, from a multiple of [`PAD`] on.
+#[inline(always)]
+fn seen_by(window: Option<Window<'_>>, rows: Range<usize>, n_k: usize) -> Range<usize> {
+    let (mut start, mut end) = (n_k, 0);
+    for i in rows {
+        let seen = seen(window, i, n_k);
+        (start, end) = (start.min(seen.start), end.max(seen.end));
+    }
+    start / PAD * PAD..end
 }
 
 /// Shape of the heads, and what is dropped.
@@ -139,6 +165,8 @@ struct Scratch {
     d_out: Vec<f32>,
     p: Vec<f32>,
     d_p: Vec<f32>,
+    d_k: Vec<f32>,
+    d_v: Vec<f32>,
     out: Vec<f32>,
 }
 
@@ -215,7 +243,7 @@ fn forward_sequence<'a>(
     out: &mut [f32],
     lse: &mut [f32],
     (q, kv): (&[f32], &[f32]),
-    (causal, bias): (Option<Causal<'a>>, Option<Bias<'a>>),
+    (window, bias): (Option<Window<'a>>, Option<Bias<'a>>),
     first_q: usize,
     heads: Heads,
     scratch: &mut Scratch,
@@ -230,42 +258,54 @@ fn forward_sequence<'a>(
         for head in heads.group(kv_head) {
             let col = head * d;
             let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale);
-            let p = sized(&mut scratch.p, n_q * wide_k);
-            product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, (n_q, wide_k, d));
-            for (i, p) in p.chunks_exact_mut(wide_k).enumerate() {
-                let seen = seen(causal, i, n_k);
-                p[..seen.start].fill(0.0);
-                p[seen.end..n_k].fill(0.0);
-                let first = seen.start;
-                if let Some(bias) = bias {
-                    let start = bias.start(head, place(causal, i));
-                    let bias = &bias.by_distance[start..][seen.clone()];
-                    p[seen.clone()]
-                        .iter_mut()
-                        .zip(bias)
-                        .for_each(|(p, b)| *p += b);
-                }
-                let p = &mut p[seen];
-                let max = lane_max(p);
-                for s in p.iter_mut() {
-                    *s = exp(*s - max);
-                }
-                let sum = lane_sum(p.len(), |j| p[j]);
-                lse[i * heads.count + head] = max + sum.ln();
-                let inv = 1.0 / sum;
-                match heads.row_mask(first_q + i, head) {
-                    None => p.iter_mut().for_each(|p| *p *= inv),
-                    Some(mask) => {
-                        for (j, p) in p.iter_mut().enumerate() {
-                            *p *= inv * mask.factor(first + j);
+            for i0 in (0..n_q).step_by(ROWS) {
+                let rows = i0..(i0 + ROWS).min(n_q);
+                let keys = seen_by(window, rows.clone(), n_k);
+                let (m, wide) = (rows.len(), padded(keys.len()));
+                let p = sized(&mut scratch.p, m * wide);
+                let q = by_rows(&q[i0 * wide_d..], wide_d);
+                product(p, wide, q, &k_t[keys.start..], wide_k, (m, wide, d));
+                for (i, p) in rows.zip(p.chunks_exact_mut(wide)) {
+                    let seen = seen(window, i, n_k);
+                    let local = seen.start - keys.start..seen.end - keys.start;
+                    p[..local.start].fill(0.0);
+                    p[local.end..keys.len()].fill(0.0);
+                    let (first, p) = (seen.start, &mut p[local]);
+                    if let Some(bias) = bias {
+                        let start = bias.start(head, place(window, i));
+                        let bias = &bias.by_distance[start..][seen];
+                        p.iter_mut().zip(bias).for_each(|(p, b)| *p += b);
+                    }
+                    let max = lane_max(p);
+                    for s in p.iter_mut() {
+                        *s = exp(*s - max);
+                    }
+                    let sum = lane_sum(p.len(), |j| p[j]);
+                    lse[i * heads.count + head] = max + sum.ln();
+                    let inv = 1.0 / sum;
+                    match heads.row_mask(first_q + i, head) {
+                        None => p.iter_mut().for_each(|p| *p *= inv),
+                        Some(mask) => {
+                            for (j, p) in p.iter_mut().enumerate() {
+                                *p *= inv * mask.factor(first + j);
+                            }
                         }
                     }
                 }
-            }
-            let o = sized(&mut scratch.out, n_q * wide_d);
-            product(o, wide_d, by_rows(p, wide_k), v, wide_d, (n_q, wide_d, n_k));
-            for (out, o) in out.chunks_exact_mut(width).zip(o.chunks_exact(wide_d)) {
-                out[col..col + d].copy_from_slice(&o[..d]);
+                let o = sized(&mut scratch.out, m * wide_d);
+                let v = &v[keys.start * wide_d..];
+                product(
+                    o,
+                    wide_d,
+                    by_rows(p, wide),
+                    v,
+                    wide_d,
+                    (m, wide_d, keys.len()),
+                );
+                let out = out[i0 * width..].chunks_exact_mut(width);
+                for (out, o) in out.zip(o.chunks_exact(wide_d)) {
+                    out[col..col + d].copy_from_slice(&o[..d]);
+                }
             }
         }
     }
@@ -283,7 +323,7 @@ fn backward_sequence<'a>(
     (d_q, d_kv): (&mut [f32], &mut [f32]),
     d_out: &[f32],
     (q, kv, lse): (&[f32], &[f32], &[f32]),
-    (causal, bias): (Option<Causal<'a>>, Option<Bias<'a>>),
+    (window, bias): (Option<Window<'a>>, Option<Bias<'a>>),
     first_q: usize,
     heads: Heads,
     d_bias: &mut [f32],
@@ -303,65 +343,83 @@ fn backward_sequence<'a>(
             let col = head * d;
             let q = pack(&mut scratch.q, q, (n_q, width, col, d), heads.scale);
             let d_out = pack(&mut scratch.d_out, d_out, (n_q, width, col, d), 1.0);
-            let p = sized(&mut scratch.p, n_q * wide_k);
-            let d_p = sized(&mut scratch.d_p, n_q * wide_k);
-            let sizes = (n_q, wide_k, d);
-            product(p, wide_k, by_rows(q, wide_d), k_t, wide_k, sizes);
-            product(d_p, wide_k, by_rows(d_out, wide_d), v_t, wide_k, sizes);
-            // From here `d_p` becomes dS, and `p` the dropped probabilities P ∘ M.
-            let rows = p.chunks_exact_mut(wide_k).zip(d_p.chunks_exact_mut(wide_k));
-            for (i, (p, d_p)) in rows.enumerate() {
-                let lse = lse[i * heads.count + head];
-                let seen = seen(causal, i, n_k);
-                for unseen in [0..seen.start, seen.end..n_k] {
-                    p[unseen.clone()].fill(0.0);
-                    d_p[unseen].fill(0.0);
-                }
-                let first = seen.start;
-                if let Some(bias) = bias {
-                    let start = bias.start(head, place(causal, i));
-                    let bias = &bias.by_distance[start..][seen.clone()];
-                    p[seen.clone()]
-                        .iter_mut()
-                        .zip(bias)
-                        .for_each(|(p, b)| *p += b);
-                }
-                let (p, d_p) = (&mut p[seen.clone()], &mut d_p[seen.clone()]);
-                for p in p.iter_mut() {
-                    *p = exp(*p - lse);
-                }
-                match heads.row_mask(first_q + i, head) {
-                    None => {
-                        let dot = lane_sum(p.len(), |j| p[j] * d_p[j]);
-                        for (d_p, p) in d_p.iter_mut().zip(p.iter()) {
-                            *d_p = p * (*d_p - dot);
+            let d_k = sized(&mut scratch.d_k, n_k * wide_d);
+            let d_v = sized(&mut scratch.d_v, n_k * wide_d);
+            d_k.fill(0.0);
+            d_v.fill(0.0);
+            for i0 in (0..n_q).step_by(ROWS) {
+                let rows = i0..(i0 + ROWS).min(n_q);
+                let keys = seen_by(window, rows.clone(), n_k);
+                let (m, wide) = (rows.len(), padded(keys.len()));
+                let p = sized(&mut scratch.p, m * wide);
+                let d_p = sized(&mut scratch.d_p, m * wide);
+                let (q, d_out) = (&q[i0 * wide_d..], &d_out[i0 * wide_d..]);
+                let sizes = (m, wide, d);
+                let (k_t, v_t) = (&k_t[keys.start..], &v_t[keys.start..]);
+                product(p, wide, by_rows(q, wide_d), k_t, wide_k, sizes);
+                product(d_p, wide, by_rows(d_out, wide_d), v_t, wide_k, sizes);
+                // From here `d_p` becomes dS, and `p` the dropped probabilities P ∘ M.
+                let both = p.chunks_exact_mut(wide).zip(d_p.chunks_exact_mut(wide));
+                for (i, (p, d_p)) in rows.zip(both) {
+                    let lse = lse[i * heads.count + head];
+                    let seen = seen(window, i, n_k);
+                    let local = seen.start - keys.start..seen.end - keys.start;
+                    for unseen in [0..local.start, local.end..keys.len()] {
+                        p[unseen.clone()].fill(0.0);
+                        d_p[unseen].fill(0.0);
+                    }
+                    let first = seen.start;
+                    let (p, d_p) = (&mut p[local.clone()], &mut d_p[local]);
+                    if let Some(bias) = bias {
+                        let start = bias.start(head, place(window, i));
+                        let bias = &bias.by_distance[start..][seen.clone()];
+                        p.iter_mut().zip(bias).for_each(|(p, b)| *p += b);
+                    }
+                    for p in p.iter_mut() {
+                        *p = exp(*p - lse);
+                    }
+                    match heads.row_mask(first_q + i, head) {
+                        None => {
+                            let dot = lane_sum(p.len(), |j| p[j] * d_p[j]);
+                            for (d_p, p) in d_p.iter_mut().zip(p.iter()) {
+                                *d_p = p * (*d_p - dot);
+                            }
+                        }
+                        Some(mask) => {
+                            let factor = |j| mask.factor(first + j);
+                            let dot = lane_sum(p.len(), |j| p[j] * d_p[j] * factor(j));
+                            for (j, (d_p, p)) in d_p.iter_mut().zip(p.iter_mut()).enumerate() {
+                                let factor = factor(j);
+                                *d_p = *p * (*d_p * factor - dot);
+                                *p *= factor;
+                            }
                         }
                     }
-                    Some(mask) => {
-                        let factor = |j| mask.factor(first + j);
-                        let dot = lane_sum(p.len(), |j| p[j] * d_p[j] * factor(j));
-                        for (j, (d_p, p)) in d_p.iter_mut().zip(p.iter_mut()).enumerate() {
-                            let factor = factor(j);
-                            *d_p = *p * (*d_p * factor - dot);
-                            *p *= factor;
-                        }
+                    if let Some(bias) = bias {
+                        let start = bias.start(head, place(window, i));
+                        let sums = &mut d_bias[start..][seen];
+                        sums.iter_mut().zip(d_p.iter()).for_each(|(s, d)| *s += d);
                     }
                 }
-                if let Some(bias) = bias {
-                    let start = bias.start(head, place(causal, i));
-                    let sums = &mut d_bias[start..][seen];
-                    sums.iter_mut().zip(d_p.iter()).for_each(|(s, d)| *s += d);
-                }
+                let out = sized(&mut scratch.out, m * wide_d);
+                let begin = keys.start * wide_d;
+                let by_queries = (m, wide_d, keys.len());
+                product(
+                    out,
+                    wide_d,
+                    by_rows(d_p, wide),
+                    &k[begin..],
+                    wide_d,
+                    by_queries,
+                );
+                unpack(&mut d_q[i0 * width..], out, (m, width, col, d), false);
+                let by_keys = (keys.len(), wide_d, m);
+                let (d_k, d_v) = (&mut d_k[begin..], &mut d_v[begin..]);
+                add_product(d_k, wide_d, transposed(d_p, wide), q, wide_d, by_keys);
+                add_product(d_v, wide_d, transposed(p, wide), d_out, wide_d, by_keys);
             }
-            let out = sized(&mut scratch.out, n_q.max(n_k) * wide_d);
-            let by_queries = (n_q, wide_d, n_k);
-            product(out, wide_d, by_rows(d_p, wide_k), k, wide_d, by_queries);
-            unpack(d_q, out, (n_q, width, col, d), false);
-            let by_keys = (n_k, wide_d, n_q);
-            product(out, wide_d, transposed(d_p, wide_k), q, wide_d, by_keys);
-            unpack(d_kv, out, (n_k, stride, kv_col, d), adds);
-            product(out, wide_d, transposed(p, wide_k), d_out, wide_d, by_keys);
-            unpack(d_kv, out, values, adds);
+            unpack(d_kv, d_k, (n_k, stride, kv_col, d), adds);
+            unpack(d_kv, d_v, values, adds);
         }
     }
 }
@@ -422,10 +480,10 @@ pub fn forward(
         .for_each_init(Scratch::default, |scratch, (s, (out, lse))| {
             let q = rows(q, segments.q, s, width);
             let kv = rows(kv, segments.k, s, 2 * heads.kv_width());
-            let causal = segments
-                .causal
-                .map(|c| c.of(segments.q[s]..segments.q[s + 1]));
-            let masks = (causal, segments.bias);
+            let window = segments
+                .window
+                .map(|w| w.of(segments.q[s]..segments.q[s + 1]));
+            let masks = (window, segments.bias);
             forward_sequence(out, lse, (q, kv), masks, segments.q[s], heads, scratch);
         });
 }
@@ -455,8 +513,8 @@ pub fn backward(
             );
             let d_out = rows(d_out, segments.q, s, width);
             let first = segments.q[s];
-            let causal = segments.causal.map(|c| c.of(first..segments.q[s + 1]));
-            let masks = (causal, segments.bias);
+            let window = segments.window.map(|w| w.of(first..segments.q[s + 1]));
+            let masks = (window, segments.bias);
             let mut sums = vec![0.0; biases];
             let grads = (d_q, d_kv);
             backward_sequence(grads, d_out, saved, masks, first, heads, &mut sums, scratch);

@@ -2,7 +2,7 @@
 //!
 //! `y = γ x̂ + β` with `x̂ = (x - mean(x)) / √(var(x) + ε)`. The forward pass keeps
 //! `x̂` and `1/√(var + ε)`; with `g = γ dy` the backward pass is
-//! `dx = (g - mean(g) - x̂ mean(g x̂)) / √(var + ε)`.
+//! `dx = (g - mean(g) - x̂ mean(g x̂)) / √(var + ε)`. Some norms have no `β`.
 
 use super::{LANES, lane_sum, rows_per_block};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ fn forward_rows(
     x_hat: &mut [f32],
     inv_std: &mut [f32],
     gamma: &[f32],
-    beta: &[f32],
+    beta: Option<&[f32]>,
     eps: f32,
 ) {
     let cols = gamma.len();
@@ -29,14 +29,17 @@ fn forward_rows(
         let mean = lane_sum(cols, |i| x[i]) / n;
         let variance = lane_sum(cols, |i| (x[i] - mean) * (x[i] - mean)) / n;
         *inv = 1.0 / (variance + eps).sqrt();
-        for i in 0..cols {
-            x[i] = (x[i] - mean) * *inv;
-            y[i] = gamma[i].mul_add(x[i], beta[i]);
+        for x in x.iter_mut() {
+            *x = (*x - mean) * *inv;
+        }
+        match beta {
+            Some(beta) => (0..cols).for_each(|i| y[i] = gamma[i].mul_add(x[i], beta[i])),
+            None => (0..cols).for_each(|i| y[i] = gamma[i] * x[i]),
         }
     }
 }
 
-/// Normalises the rows of `x_hat` in place and writes `y = γ x̂ + β`.
+/// Normalises the rows of `x_hat` in place and writes `y = γ x̂ + β`, or `γ x̂` without `β`.
 ///
 /// Shapes: `y`, `x_hat` `[rows, cols]`; `inv_std` `[rows]`; `gamma`, `beta` `[cols]`.
 pub fn forward(
@@ -44,7 +47,7 @@ pub fn forward(
     x_hat: &mut [f32],
     inv_std: &mut [f32],
     gamma: &[f32],
-    beta: &[f32],
+    beta: Option<&[f32]>,
     eps: f32,
 ) {
     let rows = rows_per_block(gamma.len());
@@ -76,8 +79,8 @@ fn backward_rows(
         if let Some((d_gamma, d_beta)) = &mut d_affine {
             for i in 0..cols {
                 d_gamma[i] = dy[i].mul_add(x[i], d_gamma[i]);
-                d_beta[i] += dy[i];
             }
+            d_beta.iter_mut().zip(&*dy).for_each(|(d, dy)| *d += dy);
         }
         let mean = lane_sum(cols, |i| dy[i] * gamma[i]) / n;
         let mean_x = lane_sum(cols, |i| dy[i] * gamma[i] * x[i]) / n;
@@ -88,7 +91,7 @@ fn backward_rows(
 }
 
 /// Turns `dy` into the gradient of the rows before normalisation, in place, and
-/// adds to `d_gamma` and `d_beta` where they are given.
+/// adds to `d_gamma` and `d_beta` where they are given, the latter empty without a `β`.
 pub fn backward(
     dy: &mut [f32],
     x_hat: &[f32],
@@ -110,16 +113,15 @@ pub fn backward(
     // Partial sums a block, added in order: the same for any number of threads.
     let partial: Vec<Vec<f32>> = blocks
         .map(|((dy, x), inv)| {
-            let mut sums = vec![0.0; 2 * cols];
+            let mut sums = vec![0.0; cols + d_beta.len()];
             let (d_gamma, d_beta) = sums.split_at_mut(cols);
             backward_rows(dy, x, inv, gamma, Some((d_gamma, d_beta)));
             sums
         })
         .collect();
     for sums in partial {
-        for i in 0..cols {
-            d_gamma[i] += sums[i];
-            d_beta[i] += sums[cols + i];
-        }
+        let (of_gamma, of_beta) = sums.split_at(cols);
+        d_gamma.iter_mut().zip(of_gamma).for_each(|(d, s)| *d += s);
+        d_beta.iter_mut().zip(of_beta).for_each(|(d, s)| *d += s);
     }
 }

@@ -9,6 +9,7 @@
 //! size, and no sum crosses a block, so results do not depend on scheduling.
 
 pub mod activation;
+pub mod adafactor;
 pub mod adamw;
 pub mod attention;
 pub mod cached;
@@ -20,9 +21,11 @@ pub mod layer_norm;
 pub mod linear;
 pub mod log_loss;
 pub mod math;
+pub mod mean;
 pub mod relative;
 pub mod rms_norm;
 pub mod rope;
+pub mod sgd;
 pub mod tile;
 
 /// Elements a thread takes at once in elementwise kernels: 64 KiB of `f32`, which

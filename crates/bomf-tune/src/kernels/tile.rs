@@ -28,7 +28,7 @@ pub struct Strided<'a> {
 }
 
 #[inline(always)]
-fn block<const M: usize, const N: usize>(
+fn block<const M: usize, const N: usize, const ADDS: bool>(
     c: &mut [f32],
     ldc: usize,
     a: Strided<'_>,
@@ -38,6 +38,11 @@ fn block<const M: usize, const N: usize>(
     k: usize,
 ) {
     let mut acc = [[0.0f32; N]; M];
+    if ADDS {
+        for (i, acc) in acc.iter_mut().enumerate() {
+            acc.copy_from_slice(&c[(i0 + i) * ldc + j0..][..N]);
+        }
+    }
     for p in 0..k {
         let b: &[f32; N] = b[p * ldb + j0..][..N].try_into().expect("N columns");
         for (i, acc) in acc.iter_mut().enumerate() {
@@ -53,7 +58,7 @@ fn block<const M: usize, const N: usize>(
 }
 
 #[inline(always)]
-fn columns<const N: usize>(
+fn columns<const N: usize, const ADDS: bool>(
     c: &mut [f32],
     ldc: usize,
     a: Strided<'_>,
@@ -64,11 +69,11 @@ fn columns<const N: usize>(
 ) {
     let mut i = 0;
     while i + MR <= m {
-        block::<MR, N>(c, ldc, a, (i, j0), b, ldb, k);
+        block::<MR, N, ADDS>(c, ldc, a, (i, j0), b, ldb, k);
         i += MR;
     }
     while i < m {
-        block::<1, N>(c, ldc, a, (i, j0), b, ldb, k);
+        block::<1, N, ADDS>(c, ldc, a, (i, j0), b, ldb, k);
         i += 1;
     }
 }
@@ -85,13 +90,39 @@ pub fn product(
     ldb: usize,
     (m, n, k): (usize, usize, usize),
 ) {
+    run::<false>(c, ldc, a, b, ldb, (m, n, k));
+}
+
+/// `C[m, n] += A[m, k] B[k, n]`, likewise. Numbers are added one after another, so that a sum
+/// in parts has the bits of one in a piece.
+#[inline(always)]
+pub fn add_product(
+    c: &mut [f32],
+    ldc: usize,
+    a: Strided<'_>,
+    b: &[f32],
+    ldb: usize,
+    (m, n, k): (usize, usize, usize),
+) {
+    run::<true>(c, ldc, a, b, ldb, (m, n, k));
+}
+
+#[inline(always)]
+fn run<const ADDS: bool>(
+    c: &mut [f32],
+    ldc: usize,
+    a: Strided<'_>,
+    b: &[f32],
+    ldb: usize,
+    (m, n, k): (usize, usize, usize),
+) {
     let mut j = 0;
     while j + NR <= n {
-        columns::<NR>(c, ldc, a, j, b, ldb, (m, k));
+        columns::<NR, ADDS>(c, ldc, a, j, b, ldb, (m, k));
         j += NR;
     }
     if j < n {
-        columns::<PAD>(c, ldc, a, j, b, ldb, (m, k));
+        columns::<PAD, ADDS>(c, ldc, a, j, b, ldb, (m, k));
     }
 }
 
@@ -111,6 +142,16 @@ mod tests {
                 col: 1,
             };
             product(&mut c, n, a, &b, n, (m, n, k));
+            // In two parts, to the same bits.
+            let mut parts = vec![0.0; m * n];
+            let half = k / 2;
+            let rest = Strided {
+                data: &a.data[half..],
+                ..a
+            };
+            add_product(&mut parts, n, a, &b, n, (m, n, half));
+            add_product(&mut parts, n, rest, &b[half * n..], n, (m, n, k - half));
+            assert_eq!(parts, c);
             for i in 0..m {
                 for j in 0..n {
                     let sum: f32 = (0..k).map(|p| a.data[i * k + p] * b[p * n + j]).sum();

@@ -190,7 +190,7 @@ impl Architecture for Bert {
         &self.blocks[i]
     }
 
-    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+    fn head(&self, tape: &mut Tape, x: &Var, _: &Batch, c: &Config) -> Var {
         match &self.head {
             BertHead::Pooled(head) => head.forward(tape, x, c),
             BertHead::Tokens(head) => head.forward(tape, x, c),

@@ -1,7 +1,9 @@
 //! `config.json` of a model, read into what the forward pass needs.
 
+use super::modernbert::{ModernBertConfig, Pooling};
 use super::rope::Rope;
 use crate::TuneError;
+use crate::batch::OutputsAt;
 use crate::kernels::activation::Activation;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -15,6 +17,8 @@ pub enum ModelType {
     Roberta,
     /// DistilBERT (Sanh et al. 2019).
     DistilBert,
+    /// ModernBERT (Warner et al. 2024).
+    ModernBert,
     /// GPT-2 (Radford et al. 2019).
     Gpt2,
     /// Llama (Touvron et al. 2023), 1 to 3.
@@ -36,6 +40,8 @@ impl ModelType {
         match self {
             ModelType::Bert | ModelType::Roberta => &["query", "value"],
             ModelType::DistilBert => &["q_lin", "v_lin"],
+            // PEFT has no default for it.
+            ModelType::ModernBert => &["Wqkv"],
             ModelType::Gpt2 => &["c_attn"],
             ModelType::T5 => &["q", "v"],
             _ => &["q_proj", "v_proj"],
@@ -46,7 +52,11 @@ impl ModelType {
     pub fn is_decoder(self) -> bool {
         !matches!(
             self,
-            ModelType::Bert | ModelType::Roberta | ModelType::DistilBert | ModelType::T5
+            ModelType::Bert
+                | ModelType::Roberta
+                | ModelType::DistilBert
+                | ModelType::ModernBert
+                | ModelType::T5
         )
     }
 
@@ -155,6 +165,8 @@ pub struct Config {
     pub pad_token_id: usize,
     /// What a decoder of the Llama family has beside this.
     pub decoder: Option<Decoder>,
+    /// What ModernBERT has beside this.
+    pub modern_bert: Option<ModernBertConfig>,
     /// What an encoder with a decoder has beside this.
     pub encoder_decoder: Option<EncoderDecoder>,
     /// `config.json` as it was.
@@ -168,20 +180,20 @@ const MAX_SIZE: usize = 1 << 24;
 const MAX_LAYERS: usize = 1 << 12;
 
 /// Typed access to the fields of one `config.json`.
-struct Fields<'a> {
-    raw: &'a Map<String, Value>,
+pub(super) struct Fields<'a> {
+    pub(super) raw: &'a Map<String, Value>,
     path: &'a Path,
 }
 
 impl Fields<'_> {
-    fn error(&self, reason: String) -> TuneError {
+    pub(super) fn error(&self, reason: String) -> TuneError {
         TuneError::Config {
             path: self.path.into(),
             reason,
         }
     }
 
-    fn size(&self, name: &str, default: Option<usize>) -> Result<usize, TuneError> {
+    pub(super) fn size(&self, name: &str, default: Option<usize>) -> Result<usize, TuneError> {
         match (self.raw.get(name), default) {
             (Some(Value::Null) | None, Some(default)) => Ok(default),
             (Some(Value::Null) | None, None) => Err(self.error(format!("`{name}` is missing"))),
@@ -192,7 +204,7 @@ impl Fields<'_> {
         }
     }
 
-    fn positive(&self, name: &str, default: Option<usize>) -> Result<usize, TuneError> {
+    pub(super) fn positive(&self, name: &str, default: Option<usize>) -> Result<usize, TuneError> {
         match self.size(name, default)? {
             0 => Err(self.error(format!("`{name}` is 0"))),
             size if size > MAX_SIZE => {
@@ -211,7 +223,7 @@ impl Fields<'_> {
         }
     }
 
-    fn float(&self, name: &str, default: f32) -> Result<f32, TuneError> {
+    pub(super) fn float(&self, name: &str, default: f32) -> Result<f32, TuneError> {
         match self.raw.get(name) {
             None | Some(Value::Null) => Ok(default),
             Some(value) => match value.as_f64() {
@@ -221,7 +233,7 @@ impl Fields<'_> {
         }
     }
 
-    fn rate(&self, name: &str, default: f32) -> Result<f32, TuneError> {
+    pub(super) fn rate(&self, name: &str, default: f32) -> Result<f32, TuneError> {
         let rate = self.float(name, default)?;
         if (0.0..1.0).contains(&rate) {
             Ok(rate)
@@ -230,7 +242,7 @@ impl Fields<'_> {
         }
     }
 
-    fn activation(&self, name: &str) -> Result<Activation, TuneError> {
+    pub(super) fn activation(&self, name: &str) -> Result<Activation, TuneError> {
         let given = match self.raw.get(name) {
             None | Some(Value::Null) => "gelu",
             Some(Value::String(given)) => given,
@@ -242,7 +254,7 @@ impl Fields<'_> {
 }
 
 impl Fields<'_> {
-    fn flag(&self, name: &str, default: bool) -> Result<bool, TuneError> {
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, TuneError> {
         match self.raw.get(name) {
             None | Some(Value::Null) => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -300,6 +312,7 @@ impl Fields<'_> {
             initializer_range: self.float("initializer_range", 0.02)?,
             pad_token_id: 0,
             decoder: None,
+            modern_bert: None,
             encoder_decoder: None,
             raw: Map::new(),
         })
@@ -383,6 +396,7 @@ impl Fields<'_> {
                 sliding,
                 tied: self.flag("tie_word_embeddings", false)?,
             }),
+            modern_bert: None,
             encoder_decoder: None,
             raw: Map::new(),
         })
@@ -458,6 +472,7 @@ impl Fields<'_> {
             initializer_range: factor,
             pad_token_id,
             decoder: None,
+            modern_bert: None,
             encoder_decoder: Some(EncoderDecoder {
                 decoder_layers,
                 head_dim,
@@ -472,7 +487,7 @@ impl Fields<'_> {
         })
     }
 
-    fn layers_or(&self, name: &str, default: usize) -> Result<usize, TuneError> {
+    pub(super) fn layers_or(&self, name: &str, default: usize) -> Result<usize, TuneError> {
         match self.raw.get(name) {
             None | Some(Value::Null) => Ok(default),
             Some(_) => self.layers(name),
@@ -543,6 +558,7 @@ impl Config {
             Some("bert") => ModelType::Bert,
             Some("roberta" | "xlm-roberta" | "camembert") => ModelType::Roberta,
             Some("distilbert") => ModelType::DistilBert,
+            Some("modernbert") => ModelType::ModernBert,
             Some("gpt2") => ModelType::Gpt2,
             Some("llama") => ModelType::Llama,
             Some("mistral") => ModelType::Mistral,
@@ -571,6 +587,8 @@ impl Config {
             }
         } else if model_type == ModelType::T5 {
             fields.t5()?
+        } else if model_type == ModelType::ModernBert {
+            fields.modern_bert()?
         } else if model_type == ModelType::DistilBert {
             Config {
                 model_type,
@@ -591,6 +609,7 @@ impl Config {
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(0))?,
                 decoder: None,
+                modern_bert: None,
                 encoder_decoder: None,
                 raw: Map::new(),
             }
@@ -616,6 +635,7 @@ impl Config {
                 initializer_range: fields.float("initializer_range", 0.02)?,
                 pad_token_id: fields.size("pad_token_id", Some(pad))?,
                 decoder: None,
+                modern_bert: None,
                 encoder_decoder: None,
                 raw: Map::new(),
             }
@@ -641,6 +661,17 @@ impl Config {
         match self.model_type {
             ModelType::Roberta => self.pad_token_id.saturating_add(1),
             _ => 0,
+        }
+    }
+
+    /// Where a classifier wants outputs of the last block: where it is to pool them, at every
+    /// token.
+    pub fn outputs_at(&self) -> OutputsAt {
+        let is_mean = |modern: &ModernBertConfig| modern.pooling == Pooling::Mean;
+        match self.model_type.is_decoder() {
+            true => OutputsAt::Last,
+            false if self.modern_bert.as_ref().is_some_and(is_mean) => OutputsAt::All,
+            false => OutputsAt::First,
         }
     }
 

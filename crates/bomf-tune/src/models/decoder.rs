@@ -13,7 +13,7 @@ use crate::TuneError;
 use crate::batch::Batch;
 use crate::kernels::rope::Rotation;
 use crate::params::{Init, Layout, Param};
-use crate::tape::{Attending, CausalRows, Tape, Var};
+use crate::tape::{Attending, Tape, Var, WindowRows};
 use std::rc::Rc;
 
 #[derive(Debug, Clone, Copy)]
@@ -203,7 +203,7 @@ impl DecoderBlock {
         let attending = Attending {
             heads: (c.num_heads, d.kv_heads),
             scale: None,
-            causal: Some(CausalRows { positions, window }),
+            window: Some(WindowRows::causal(positions, window)),
             bias: None,
             dropout: c.dropout.attention,
         };
@@ -287,7 +287,7 @@ impl Architecture for DecoderModel {
         &self.blocks[i]
     }
 
-    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+    fn head(&self, tape: &mut Tape, x: &Var, _: &Batch, c: &Config) -> Var {
         let normed = tape.rms_norm(x, c.hidden_size, self.norm, c.layer_norm_eps);
         match self.score {
             Some(score) => {

@@ -103,7 +103,7 @@ impl Architecture for DistilBert {
         &self.blocks[i]
     }
 
-    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+    fn head(&self, tape: &mut Tape, x: &Var, _: &Batch, c: &Config) -> Var {
         let (pre_classifier, classifier) = match &self.head {
             DistilBertHead::Tokens(head) => return head.forward(tape, x, c),
             DistilBertHead::Classifier {

@@ -89,6 +89,7 @@ impl<'a> Names<'a> {
             _ => "model.",
         };
         let anchor = match config.model_type {
+            super::ModelType::ModernBert => "embeddings.tok_embeddings.weight",
             super::ModelType::Gpt2 => "wte.weight",
             super::ModelType::T5 => "shared.weight",
             kind if kind.is_decoder() => "embed_tokens.weight",
@@ -314,6 +315,7 @@ impl Network {
             super::ModelType::Bert => "Bert",
             super::ModelType::Roberta => "Roberta",
             super::ModelType::DistilBert => "DistilBert",
+            super::ModelType::ModernBert => "ModernBert",
             super::ModelType::Gpt2 => "GPT2",
             super::ModelType::Llama => "Llama",
             super::ModelType::Mistral => "Mistral",

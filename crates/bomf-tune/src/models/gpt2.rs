@@ -7,7 +7,7 @@ use super::{Architecture, Head, Layer};
 use crate::TuneError;
 use crate::batch::Batch;
 use crate::params::{Init, Layout, Param};
-use crate::tape::{Attending, CausalRows, Tape, Var};
+use crate::tape::{Attending, Tape, Var, WindowRows};
 
 /// Weight and bias, of a linear layer or a norm.
 type Affine = (Param, Param);
@@ -104,11 +104,10 @@ impl Gpt2Block {
             );
             q_offsets = &batch.output_offsets;
         }
-        let window = usize::MAX;
         let attending = Attending {
             heads: (c.num_heads, c.num_heads),
             scale: None,
-            causal: Some(CausalRows { positions, window }),
+            window: Some(WindowRows::causal(positions, usize::MAX)),
             bias: None,
             dropout: c.dropout.attention,
         };
@@ -189,7 +188,7 @@ impl Architecture for Gpt2 {
         &self.blocks[i]
     }
 
-    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+    fn head(&self, tape: &mut Tape, x: &Var, _: &Batch, c: &Config) -> Var {
         let normed = tape.layer_norm(x, None, 0.0, self.norm, c.layer_norm_eps);
         match self.score {
             Some(score) => tape.linear(&normed, score, None),

@@ -90,7 +90,7 @@ impl Memory {
         if self.begins {
             return tape.any_attention(q, kv, offsets, attending);
         }
-        let window = attending.causal.as_ref().map_or(usize::MAX, |c| c.window);
+        let behind = attending.window.as_ref().map_or(usize::MAX, |w| w.behind);
         let span = self.tokens.iter().map(Vec::len).max().unwrap_or(1);
         let mut biases = Vec::new();
         if let Some(bias) = attending.bias {
@@ -99,7 +99,10 @@ impl Memory {
             bias.buckets.spread(&mut biases, table, span);
         }
         let seen = |rows: &'_ Vec<u32>| -> (usize, usize) {
-            (rows.len().saturating_sub(window), span - rows.len())
+            (
+                rows.len().saturating_sub(behind.saturating_add(1)),
+                span - rows.len(),
+            )
         };
         let seen: Vec<Seen<'_>> = self
             .tokens

@@ -10,12 +10,14 @@ mod folder;
 mod gpt2;
 mod heads;
 pub(crate) mod memory;
+mod modernbert;
 mod roberta;
 mod rope;
 mod t5;
 
 pub use config::{Config, Decoder, Dropout, EncoderDecoder, ModelType};
 pub use folder::{LabelNames, LoadReport, Model};
+pub use modernbert::{ModernBertConfig, Pooling};
 pub use rope::Rope;
 
 use crate::TuneError;
@@ -73,7 +75,7 @@ trait Architecture: std::fmt::Debug + Send + Sync {
     /// Block `i` from the bottom.
     fn block(&self, i: usize) -> &dyn Layer;
     /// The head on the last block's outputs: `[outputs, hidden]` to logits.
-    fn head(&self, tape: &mut Tape, x: &Var, config: &Config) -> Var;
+    fn head(&self, tape: &mut Tape, x: &Var, batch: &Batch, config: &Config) -> Var;
     /// The matrix `[vocabulary, hidden]` that makes logits of what the head of a language
     /// model gives.
     fn vocabulary(&self) -> Option<Param> {
@@ -108,11 +110,12 @@ trait Layer {
 /// sets of them, fused ones among them, run through one network.
 #[derive(Debug)]
 pub struct Network {
-    config: Config,
+    config: Arc<Config>,
     head: Head,
     layout: Layout,
     adapters: Shared,
-    architecture: Box<dyn Architecture>,
+    architecture: Arc<dyn Architecture>,
+    gradient_checkpointing: bool,
 }
 
 impl Network {
@@ -132,7 +135,7 @@ impl Network {
     pub fn with_adapters(&self, options: &LoraOptions) -> Result<Self, TuneError> {
         let defaults = self.config.model_type.adapted_by_default();
         let layout = Layout::with_adapters(options.clone(), defaults);
-        Network::declare(self.config.clone(), self.head, layout)
+        self.with_layout(layout)
     }
 
     /// The same network without adapters.
@@ -140,29 +143,45 @@ impl Network {
     /// # Errors
     /// None where this one could be made.
     pub fn without_adapters(&self) -> Result<Self, TuneError> {
-        Network::new(self.config.clone(), self.head)
+        self.with_layout(Layout::default())
+    }
+
+    /// The same network by an empty layout, which may want adapters.
+    fn with_layout(&self, layout: Layout) -> Result<Self, TuneError> {
+        let network = Network::declare((*self.config).clone(), self.head, layout)?;
+        Ok(Network {
+            gradient_checkpointing: self.gradient_checkpointing,
+            ..network
+        })
     }
 
     fn declare(config: Config, head: Head, mut layout: Layout) -> Result<Self, TuneError> {
         let is_encoders = head.is_encoders();
-        let architecture: Box<dyn Architecture> = match (config.model_type, head) {
+        let architecture: Arc<dyn Architecture> = match (config.model_type, head) {
             (ModelType::Bert, head) if is_encoders || head == Head::MaskedLm => {
-                Box::new(bert::Bert::declare(&mut layout, &config, head)?)
+                Arc::new(bert::Bert::declare(&mut layout, &config, head)?)
             }
             (ModelType::Roberta, head) if is_encoders => {
-                Box::new(roberta::Roberta::declare(&mut layout, &config, head)?)
+                Arc::new(roberta::Roberta::declare(&mut layout, &config, head)?)
             }
             (ModelType::DistilBert, head) if is_encoders => {
-                Box::new(distilbert::DistilBert::declare(&mut layout, &config, head)?)
+                Arc::new(distilbert::DistilBert::declare(&mut layout, &config, head)?)
+            }
+            (ModelType::ModernBert, head) if is_encoders => {
+                let Some(modern) = &config.modern_bert else {
+                    return Err(wrong_head("the configuration of ModernBERT is incomplete"));
+                };
+                let model = modernbert::ModernBert::declare(&mut layout, &config, modern, head)?;
+                Arc::new(model)
             }
             (ModelType::Gpt2, Head::Classifier { .. } | Head::CausalLm) => {
-                Box::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
+                Arc::new(gpt2::Gpt2::declare(&mut layout, &config, head)?)
             }
             (kind, Head::Classifier { .. } | Head::CausalLm) if kind.is_decoder() => {
                 let Some(decoder) = &config.decoder else {
                     return Err(wrong_head("the configuration of a decoder is incomplete"));
                 };
-                Box::new(decoder::DecoderModel::declare(
+                Arc::new(decoder::DecoderModel::declare(
                     &mut layout,
                     &config,
                     decoder,
@@ -173,7 +192,7 @@ impl Network {
                 let Some(parts) = &config.encoder_decoder else {
                     return Err(wrong_head("the configuration of T5 is incomplete"));
                 };
-                Box::new(t5::T5::declare(&mut layout, &config, parts)?)
+                Arc::new(t5::T5::declare(&mut layout, &config, parts)?)
             }
             (ModelType::T5, Head::Classifier { .. }) => {
                 return Err(wrong_head(
@@ -183,8 +202,8 @@ impl Network {
             }
             (_, Head::QuestionAnswering | Head::TokenClassifier { .. } | Head::MultipleChoice) => {
                 return Err(wrong_head(
-                    "a decoder has no head for this task; take a model of type bert, roberta or \
-                     distilbert",
+                    "a decoder has no head for this task; take a model of type bert, roberta, \
+                     distilbert or modernbert",
                 ));
             }
             (_, Head::CausalLm | Head::Classifier { .. }) => {
@@ -198,11 +217,12 @@ impl Network {
             }
         };
         Ok(Network {
-            config,
+            config: Arc::new(config),
             head,
             adapters: layout.adapters(),
             layout,
             architecture,
+            gradient_checkpointing: false,
         })
     }
 
@@ -213,7 +233,13 @@ impl Network {
 
     /// Sets the dropout rates of training.
     pub fn set_dropout(&mut self, dropout: Dropout) {
-        self.config.dropout = dropout;
+        Arc::make_mut(&mut self.config).dropout = dropout;
+    }
+
+    /// Sets whether training keeps of each block its input alone and computes the block again on
+    /// the way back.
+    pub fn set_gradient_checkpointing(&mut self, on: bool) {
+        self.gradient_checkpointing = on;
     }
 
     /// What is on top.
@@ -236,6 +262,7 @@ impl Network {
         match (self.config.model_type, self.head) {
             (_, Head::MaskedLm) => &["cls"],
             (_, Head::CausalLm) => &[],
+            (ModelType::ModernBert, _) => &["head", "classifier"],
             (_, Head::QuestionAnswering) => &["qa_outputs"],
             (_, Head::TokenClassifier { .. }) => &["classifier"],
             (ModelType::Roberta, Head::MultipleChoice) | (ModelType::Bert, _) => {
@@ -290,7 +317,7 @@ impl Network {
     pub fn upper(&self, tape: &mut Tape, hidden: Var, batch: &Batch, from: usize) -> Var {
         tape.adapt(&self.adapters);
         let top = self.run_blocks(tape, hidden, batch, from..self.num_layers());
-        self.architecture.head(tape, &top, &self.config)
+        self.architecture.head(tape, &top, batch, &self.config)
     }
 
     /// As [`upper`](Self::upper), from the tokens.
@@ -309,7 +336,7 @@ impl Network {
             let block = self.architecture.block(i);
             x = block.recall(tape, &x, batch, last, &self.config, (memory, i));
         }
-        self.architecture.head(tape, &x, &self.config)
+        self.architecture.head(tape, &x, batch, &self.config)
     }
 
     fn run_blocks(
@@ -321,10 +348,18 @@ impl Network {
     ) -> Var {
         for i in blocks {
             let last = i + 1 == self.num_layers();
-            x = self
-                .architecture
-                .block(i)
-                .forward(tape, &x, batch, last, &self.config);
+            // The last block is the first on the way back: it would be computed twice for nothing.
+            if !self.gradient_checkpointing || last {
+                let block = self.architecture.block(i);
+                x = block.forward(tape, &x, batch, last, &self.config);
+                continue;
+            }
+            let (architecture, batch) = (self.architecture.clone(), batch.clone());
+            let config = self.config.clone();
+            x = tape.again(&x, move |tape, x| {
+                let block = architecture.block(i);
+                block.forward(tape, x, &batch, last, &config)
+            });
         }
         x
     }

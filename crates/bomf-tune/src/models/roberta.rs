@@ -77,7 +77,7 @@ impl Architecture for Roberta {
         &self.blocks[i]
     }
 
-    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+    fn head(&self, tape: &mut Tape, x: &Var, _: &Batch, c: &Config) -> Var {
         let (dense, out_proj) = match &self.head {
             RobertaHead::Tokens(head) => return head.forward(tape, x, c),
             RobertaHead::Pooled(head) => return head.forward(tape, x, c),

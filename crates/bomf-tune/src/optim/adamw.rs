@@ -1,7 +1,8 @@
 //! AdamW over the trainable tail of a model (Loshchilov and Hutter 2019), with
 //! gradient clipping by the global norm.
 
-use crate::kernels::{adamw, linear};
+use super::{Parts, Restored, clip};
+use crate::kernels::adamw;
 use crate::params::Layout;
 use crate::tape::Gradients;
 use std::ops::Range;
@@ -34,9 +35,6 @@ impl Default for AdamWOptions {
     }
 }
 
-/// As in `torch.nn.utils.clip_grad_norm_`: keeps the quotient finite at norm 0.
-const CLIP_EPSILON: f64 = 1e-6;
-
 /// The optimiser's state.
 #[derive(Debug)]
 pub struct AdamW {
@@ -61,24 +59,14 @@ struct Run {
 impl AdamW {
     /// State for the parameters of `layout` from `first` on.
     pub fn new(layout: &Layout, first: usize, options: AdamWOptions) -> Self {
-        let mut runs: Vec<Run> = Vec::new();
-        for (_, entry) in layout.entries() {
-            let Some(start) = entry.param.offset.checked_sub(first) else {
-                continue;
-            };
-            let (end, decays) = (start + entry.param.len(), entry.decays());
-            match runs.last_mut() {
-                Some(run) if run.decays == decays => run.range.end = end,
-                _ => runs.push(Run {
-                    range: start..end,
-                    decays,
-                    awake: Vec::new(),
-                }),
-            }
-        }
-        for run in &mut runs {
-            run.awake = vec![false; run.range.len().div_ceil(adamw::UNIT)];
-        }
+        let runs = super::runs(layout, first)
+            .into_iter()
+            .map(|(range, decays)| Run {
+                awake: vec![false; range.len().div_ceil(adamw::UNIT)],
+                range,
+                decays,
+            })
+            .collect();
         let len = layout.len() - first;
         AdamW {
             options,
@@ -90,23 +78,23 @@ impl AdamW {
         }
     }
 
-    /// Steps made, both moments, and which of their units are awake, run by run.
-    pub(crate) fn parts(&self) -> (u64, &[f32], &[f32], Vec<bool>) {
+    pub(super) fn parts(&self) -> Parts<'_> {
         let awake = self.runs.iter().flat_map(|run| &run.awake);
-        (self.step, &self.m, &self.v, awake.copied().collect())
+        Parts {
+            steps: self.step,
+            arrays: vec![("m", &self.m), ("v", &self.v)],
+            awake: awake.copied().collect(),
+        }
     }
 
-    /// Takes back what [`AdamW::parts`] gave; `false`, and nothing is changed, where that
-    /// was of other parameters.
-    pub(crate) fn restore(&mut self, step: u64, m: &[f32], v: &[f32], awake: &[bool]) -> bool {
+    pub(super) fn restore(&mut self, state: &Restored<'_>) -> bool {
         let units: usize = self.runs.iter().map(|run| run.awake.len()).sum();
-        if m.len() != self.m.len() || v.len() != self.v.len() || awake.len() != units {
+        let own = &mut [("m", &mut *self.m), ("v", &mut *self.v)];
+        if state.awake.len() != units || !state.copy_to(own) {
             return false;
         }
-        self.step = step;
-        self.m.copy_from_slice(m);
-        self.v.copy_from_slice(v);
-        let mut rest = awake;
+        self.step = state.steps;
+        let mut rest = state.awake;
         for run in &mut self.runs {
             let (own, others) = rest.split_at(run.awake.len());
             run.awake.copy_from_slice(own);
@@ -119,13 +107,10 @@ impl AdamW {
     /// learning rate `lr`. Returns the norm of the gradient before clipping; where
     /// it is not finite, nothing is changed.
     pub fn step(&mut self, params: &mut [f32], gradients: &Gradients, scale: f64, lr: f64) -> f64 {
-        let norm = linear::sum_of_squares(&gradients.values).sqrt() * scale;
-        if !norm.is_finite() {
-            return norm;
-        }
+        let (norm, factor) = clip(gradients, scale, self.options.max_grad_norm);
+        let Some(factor) = factor else { return norm };
         self.step += 1;
         let options = &self.options;
-        let clip = (options.max_grad_norm / (norm + CLIP_EPSILON)).min(1.0);
         let params = &mut params[self.first..];
         for run in &mut self.runs {
             let step = adamw::Step {
@@ -140,7 +125,7 @@ impl AdamW {
                 },
                 bias_correction1: (1.0 - options.beta1.powi(self.step as i32)) as f32,
                 bias_correction2: (1.0 - options.beta2.powi(self.step as i32)) as f32,
-                gradient_scale: (scale * clip) as f32,
+                gradient_scale: factor as f32,
             };
             let range = run.range.clone();
             adamw::update(

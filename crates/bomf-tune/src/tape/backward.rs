@@ -1,11 +1,12 @@
 //! The losses, and the walk back over the tape.
 
-use super::{Buffer, CausalRows, Factors, Input, Op, Slot, Tape, Var};
+use super::{Buffer, Factors, Input, Op, Slot, Tape, Var, WindowRows};
 use crate::kernels::attention::{Bias, Segments};
 use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into};
 use crate::kernels::{
-    activation, attention, cross_entropy, dropout, embedding, layer_norm, linear, rms_norm, rope,
+    activation, attention, cross_entropy, dropout, embedding, layer_norm, linear, mean, rms_norm,
+    rope,
 };
 use crate::params::Param;
 
@@ -141,7 +142,8 @@ impl Tape<'_> {
                 beta,
             } => {
                 let params = self.params;
-                let affine = self.gradient(gamma.stacked_with(beta));
+                let both = beta.map_or(gamma, |beta| gamma.stacked_with(beta));
+                let affine = self.gradient(both);
                 let affine = affine.map(|d| d.split_at_mut(gamma.len()));
                 layer_norm::backward(&mut d, &x_hat, &inv_std, gamma.of(params), affine);
                 if residual.is_some() {
@@ -237,7 +239,7 @@ impl Tape<'_> {
                 q_offsets,
                 k_offsets,
                 heads,
-                causal,
+                window,
                 bias,
             } => {
                 let mut d_q = self.pool.take(q.len());
@@ -245,7 +247,7 @@ impl Tape<'_> {
                 let segments = Segments {
                     q: &q_offsets,
                     k: &k_offsets,
-                    causal: causal.as_ref().map(CausalRows::view),
+                    window: window.as_ref().map(WindowRows::view),
                     bias: bias.as_ref().map(|(_, by_distance, span)| Bias {
                         by_distance,
                         span: *span,
@@ -296,6 +298,17 @@ impl Tape<'_> {
                     d[row as usize * cols..][..cols].fill(0.0);
                 }
                 self.give_slot(base, d);
+            }
+            Op::Again { x, run, dropouts } => {
+                self.dropouts = dropouts;
+                let y = (run.0)(self, &x);
+                self.give(&y, d);
+            }
+            Op::Mean { x, cols, offsets } => {
+                let rows = offsets.last().copied().unwrap_or(0);
+                let mut d_x = self.pool.take(rows * cols);
+                mean::backward(&mut d_x, &d, &offsets, cols);
+                self.give_slot(x, d_x);
             }
             Op::Columns { x, shape, first } => {
                 let (cols, part) = (shape.1, d.len() / shape.0.max(1));

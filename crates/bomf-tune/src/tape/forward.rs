@@ -1,14 +1,14 @@
 //! The operations, as models call them.
 
 use super::pool::Buffer;
-use super::{Attending, CausalRows, Factors, Input, Op, Tape, Value, Var};
+use super::{Again, Attending, Factors, Input, Op, Tape, Value, Var, WindowRows};
 use crate::kernels::activation::{self, Activation};
-use crate::kernels::attention::{self, Bias, Causal, Heads, Segments};
+use crate::kernels::attention::{self, Bias, Heads, Segments, Window};
 use crate::kernels::dropout::Mask;
 use crate::kernels::gemm::{self, Into as Replace};
 use crate::kernels::rms_norm::Groups;
 use crate::kernels::rope::Rotation;
-use crate::kernels::{cached, dropout, embedding, layer_norm, linear, rms_norm, rope};
+use crate::kernels::{cached, dropout, embedding, layer_norm, linear, mean, rms_norm, rope};
 use crate::lora::Adapters;
 use crate::params::Param;
 use std::ops::Range;
@@ -48,15 +48,17 @@ impl Tape<'_> {
     }
 
     /// `LayerNorm(dropout(x) + residual)`, the end of a post-norm block; without a
-    /// residual, `LayerNorm(x)`.
+    /// residual, `LayerNorm(x)`. The norm's weight lies right before its bias, where it has
+    /// one.
     pub fn layer_norm(
         &mut self,
         x: &Var,
         residual: Option<&Var>,
         p: f32,
-        (gamma, beta): (Param, Param),
+        (gamma, beta): (Param, impl Into<Option<Param>>),
         eps: f32,
     ) -> Var {
+        let beta: Option<Param> = beta.into();
         let dropout = residual.and_then(|_| self.mask(p));
         let mut x_hat = self.pool.take(x.len());
         x_hat.copy_from_slice(x);
@@ -73,7 +75,7 @@ impl Tape<'_> {
             &mut x_hat,
             &mut inv_std,
             gamma.of(self.params),
-            beta.of(self.params),
+            beta.map(|beta| beta.of(self.params)),
             eps,
         );
         let wanted = self.trains(gamma)
@@ -365,31 +367,31 @@ impl Tape<'_> {
         heads: usize,
         p: f32,
     ) -> Var {
-        self.causal_attention(q, kv, (q_offsets, k_offsets), (heads, heads), None, p)
+        self.windowed_attention(q, kv, (q_offsets, k_offsets), (heads, heads), None, p)
     }
 
     /// As [`attention`](Tape::attention), with fewer heads of the keys and values,
     /// `[k rows, 2 * kv_heads * d]`, and queries that may not see all of them.
-    pub fn causal_attention(
+    pub fn windowed_attention(
         &mut self,
         q: &Var,
         kv: &Var,
         (q_offsets, k_offsets): (&Rc<[usize]>, &Rc<[usize]>),
         (heads, kv_heads): (usize, usize),
-        causal: Option<CausalRows>,
+        window: Option<WindowRows>,
         p: f32,
     ) -> Var {
         let attending = Attending {
             heads: (heads, kv_heads),
             scale: None,
-            causal,
+            window,
             bias: None,
             dropout: p,
         };
         self.any_attention(q, kv, (q_offsets, k_offsets), attending)
     }
 
-    /// As [`causal_attention`](Tape::causal_attention), in every respect as told.
+    /// As [`windowed_attention`](Tape::windowed_attention), in every respect as told.
     pub fn any_attention(
         &mut self,
         q: &Var,
@@ -397,7 +399,7 @@ impl Tape<'_> {
         (q_offsets, k_offsets): (&Rc<[usize]>, &Rc<[usize]>),
         attending: Attending,
     ) -> Var {
-        let Attending { causal, .. } = &attending;
+        let Attending { window, .. } = &attending;
         let heads = attending.of(q.cols(), self.mask(attending.dropout));
         let bias = attending.bias.map(|bias| {
             let lengths = k_offsets.windows(2).map(|w| w[1] - w[0]);
@@ -412,7 +414,7 @@ impl Tape<'_> {
         let segments = Segments {
             q: q_offsets,
             k: k_offsets,
-            causal: causal.as_ref().map(CausalRows::view),
+            window: window.as_ref().map(WindowRows::view),
             bias: bias.as_ref().map(|(_, by_distance, span)| Bias {
                 by_distance,
                 span: *span,
@@ -430,7 +432,7 @@ impl Tape<'_> {
             q_offsets: q_offsets.clone(),
             k_offsets: k_offsets.clone(),
             heads,
-            causal: attending.causal,
+            window: attending.window,
             bias,
         })
     }
@@ -490,6 +492,43 @@ impl Tape<'_> {
         })
     }
 
+    /// `run(x)`, of which `x` alone is kept: the backward pass runs it again, with the same
+    /// masks (Chen et al. 2016). Less memory, the same gradients.
+    pub fn again(&mut self, x: &Var, run: impl Fn(&mut Tape<'_>, &Var) -> Var + 'static) -> Var {
+        if self.gradients.is_none() {
+            return run(self, x);
+        }
+        let (dropouts, records) = (self.dropouts, self.records);
+        let skipped = std::mem::replace(&mut self.skipped, false);
+        self.records = false;
+        let y = run(self, x);
+        self.records = records;
+        // Where nothing in it has a gradient, there is nothing to come back for.
+        let wanted = std::mem::replace(&mut self.skipped, skipped);
+        let shape = (y.rows(), y.cols());
+        let data = self.data_of(y);
+        let x = x.clone();
+        self.push(shape, data, wanted, || Op::Again {
+            x,
+            run: Again(Box::new(run)),
+            dropouts,
+        })
+    }
+
+    /// The mean of the rows of each sequence, `[sequences, cols]`; zeros for one without rows.
+    pub fn mean(&mut self, x: &Var, offsets: &Rc<[usize]>) -> Var {
+        let cols = x.cols();
+        let sequences = offsets.len().saturating_sub(1);
+        let mut y = self.pool.take(sequences * cols);
+        mean::forward(&mut y, x, offsets, cols);
+        let x = x.0.grad;
+        self.push((sequences, cols), y, x.is_some(), || Op::Mean {
+            x,
+            cols,
+            offsets: offsets.clone(),
+        })
+    }
+
     /// Columns `range` of `x`.
     pub fn columns(&mut self, x: &Var, range: Range<usize>) -> Var {
         let mut y = self.pool.take(x.rows() * range.len());
@@ -535,11 +574,12 @@ impl Attending {
     }
 }
 
-impl CausalRows {
-    pub(super) fn view(&self) -> Causal<'_> {
-        Causal {
+impl WindowRows {
+    pub(super) fn view(&self) -> Window<'_> {
+        Window {
             positions: &self.positions,
-            window: self.window,
+            behind: self.behind,
+            ahead: self.ahead,
         }
     }
 }

@@ -75,7 +75,7 @@ enum Op {
         x_hat: Buffer,
         inv_std: Buffer,
         gamma: Param,
-        beta: Param,
+        beta: Option<Param>,
     },
     Linear {
         x: Slot,
@@ -118,7 +118,7 @@ enum Op {
         q_offsets: Rc<[usize]>,
         k_offsets: Rc<[usize]>,
         heads: crate::kernels::attention::Heads,
-        causal: Option<CausalRows>,
+        window: Option<WindowRows>,
         /// The bias spread over distances, with their span.
         bias: Option<(RelativeBias, Buffer, usize)>,
     },
@@ -149,12 +149,37 @@ enum Op {
         cols: usize,
         rows: Rc<[u32]>,
     },
+    /// A part of the network of which only the input is kept; `dropouts` masks were drawn before
+    /// it.
+    Again {
+        x: Var,
+        run: Again,
+        dropouts: u64,
+    },
+    /// The mean of the rows of each sequence.
+    Mean {
+        x: Slot,
+        cols: usize,
+        offsets: Rc<[usize]>,
+    },
     Columns {
         x: Slot,
         /// Of the whole matrix.
         shape: (usize, usize),
         first: usize,
     },
+}
+
+/// What is computed again on the way back.
+struct Again(Box<Segment>);
+
+/// A part of a network.
+type Segment = dyn Fn(&mut Tape<'_>, &Var) -> Var;
+
+impl std::fmt::Debug for Again {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Again")
+    }
 }
 
 /// What is done to the input of a linear layer on the way.
@@ -168,14 +193,27 @@ enum Input {
     Gated(Activation),
 }
 
-/// The queries of a decoder: what [`Causal`](crate::kernels::attention::Causal) says,
-/// owned.
+/// Queries that do not see all of their sequence: what
+/// [`Window`](crate::kernels::attention::Window) says, owned.
 #[derive(Debug, Clone)]
-pub struct CausalRows {
+pub struct WindowRows {
     /// The place of each query row in its sequence, from 0.
     pub positions: Rc<[u32]>,
-    /// How many keys it sees at most, its own included, from 1.
-    pub window: usize,
+    /// How many keys before its own a query sees at most.
+    pub behind: usize,
+    /// How many after its own.
+    pub ahead: usize,
+}
+
+impl WindowRows {
+    /// The queries of a decoder, which see at most `window` keys up to their own, from 1.
+    pub fn causal(positions: Rc<[u32]>, window: usize) -> Self {
+        WindowRows {
+            positions,
+            behind: window.saturating_sub(1),
+            ahead: 0,
+        }
+    }
 }
 
 /// A bias of scores by head and distance.
@@ -195,7 +233,7 @@ pub struct Attending {
     /// On the products of queries and keys; `None` for `1/√d`.
     pub scale: Option<f32>,
     /// What a query sees; `None` for all of its sequence.
-    pub causal: Option<CausalRows>,
+    pub window: Option<WindowRows>,
     /// What is added to the scores.
     pub bias: Option<RelativeBias>,
     /// Dropout rate of the probabilities.
@@ -251,11 +289,23 @@ pub struct Tape<'p> {
     /// Who wants to know what linear layers are given.
     watched: Option<&'p mut InputGrams>,
     label_smoothing: f32,
+    /// Whether operations are recorded now, where there are gradients at all.
+    records: bool,
+    /// Whether one was not that would have been.
+    skipped: bool,
 }
 
 /// Buffers that outlive one tape and serve the next.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace(Pool);
+
+impl Workspace {
+    /// Bytes of the buffers that wait for their next use: after a step, about the most that its
+    /// activations and their gradients took.
+    pub fn bytes(&self) -> usize {
+        self.0.numbers() * size_of::<f32>()
+    }
+}
 
 impl<'p> Tape<'p> {
     /// A tape that only computes: nothing is recorded, nothing dropped.
@@ -271,6 +321,8 @@ impl<'p> Tape<'p> {
             adapters: None,
             watched: None,
             label_smoothing: 0.0,
+            records: true,
+            skipped: false,
         }
     }
 
@@ -334,7 +386,8 @@ impl<'p> Tape<'p> {
         wanted: bool,
         op: impl FnOnce() -> Op,
     ) -> Var {
-        let grad = wanted.then(|| {
+        self.skipped |= wanted;
+        let grad = (wanted && self.records).then(|| {
             self.grads.push(None);
             let slot = self.grads.len() - 1;
             self.ops.push((op(), slot));

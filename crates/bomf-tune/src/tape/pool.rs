@@ -55,6 +55,13 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// How many numbers its free buffers hold.
+    pub fn numbers(&self) -> usize {
+        self.0.0.borrow().iter().map(Vec::len).sum()
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);

@@ -71,7 +71,7 @@ impl TextTokenizer {
         examples: &[Example],
         choices: usize,
     ) -> Result<Sequences, TuneError> {
-        let mut sequences = Sequences::in_parts(OutputsAt::First, choices);
+        let mut sequences = Sequences::in_parts(self.outputs_at, choices);
         for examples in examples.chunks(CHUNK) {
             let inputs: Vec<EncodeInput<'_>> = examples
                 .iter()

@@ -1,23 +1,28 @@
 //! A training run on the disk, to go on from: after it has, every parameter is the same to
 //! the bit as if it had never stopped.
 //!
-//! That takes the trained parameters, both moments of the optimiser with which of their
-//! units are awake, the order of the examples in this epoch and how far it has come, and
+//! That takes the trained parameters, what the optimiser keeps, the order of the examples in this epoch and how far it has come, and
 //! the state of the random generator. Learning rates follow from the number of steps.
 
 use super::Trained;
 use crate::TuneError;
 use crate::models::Model;
-use crate::optim::AdamW;
+use crate::optim::{Optimizer, Restored};
 use bomf_checkpoint::{Checkpoint, Dtype, FolderWriter, TensorData, TensorSpec};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The file of all that is no array.
 const STATE: &str = "state.json";
 const ARRAYS: &str = "model.safetensors";
+
+/// Its arrays, beside those of the optimiser.
+const PARAMS: &str = "params";
+const AWAKE: &str = "awake";
+const ORDER: &str = "order";
 
 /// A run as it stands after a step.
 #[derive(Debug)]
@@ -25,7 +30,7 @@ pub struct TrainSnapshot<'a> {
     pub(super) model: &'a Model,
     /// The first parameter that is trained.
     pub(super) first: usize,
-    pub(super) optimiser: &'a AdamW,
+    pub(super) optimiser: &'a Optimizer,
     pub(super) rng: &'a ChaCha8Rng,
     pub(super) order: &'a [usize],
     /// Examples of the epoch that were seen.
@@ -38,8 +43,8 @@ pub struct TrainSnapshot<'a> {
 pub struct TrainState {
     state: State,
     params: Vec<f32>,
-    m: Vec<f32>,
-    v: Vec<f32>,
+    /// The optimiser's, by their names.
+    arrays: BTreeMap<String, Vec<f32>>,
     awake: Vec<bool>,
     order: Vec<usize>,
     /// What the observer of the run wrote along.
@@ -72,19 +77,19 @@ impl TrainSnapshot<'_> {
     /// # Errors
     /// Where the folder cannot be written, or holds something else.
     pub fn write(&self, folder: &Path, note: &str) -> Result<(), TuneError> {
-        let (optimiser_steps, m, v, awake) = self.optimiser.parts();
+        let optimiser = self.optimiser.parts();
         let state = State {
             first: self.first,
             steps: self.done.steps,
             examples: self.done.examples,
             seen: self.seen,
-            optimiser_steps,
+            optimiser_steps: optimiser.steps,
             seed: self.rng.get_seed(),
             stream: self.rng.get_stream(),
             word_pos: self.rng.get_word_pos().to_string(),
             note: note.into(),
         };
-        let awake: Vec<u8> = awake.into_iter().map(u8::from).collect();
+        let awake: Vec<u8> = optimiser.awake.into_iter().map(u8::from).collect();
         let order: Vec<u8> = self
             .order
             .iter()
@@ -92,21 +97,25 @@ impl TrainSnapshot<'_> {
             .collect();
         let floats = |values: &'_ [f32]| TensorData::F32(values.to_vec().into());
         let params = &self.model.params[self.first..];
-        let specs = [
-            TensorSpec::new("params", Dtype::F32, &[params.len()]),
-            TensorSpec::new("m", Dtype::F32, &[m.len()]),
-            TensorSpec::new("v", Dtype::F32, &[v.len()]),
-            TensorSpec::new("awake", Dtype::U8, &[awake.len()]),
-            TensorSpec::new("order", Dtype::U64, &[self.order.len()]),
+        let mut specs = vec![
+            TensorSpec::new(PARAMS, Dtype::F32, &[params.len()]),
+            TensorSpec::new(AWAKE, Dtype::U8, &[awake.len()]),
+            TensorSpec::new(ORDER, Dtype::U64, &[self.order.len()]),
         ];
+        let own = specs.len();
+        let arrays = optimiser.arrays;
+        specs.extend(
+            arrays
+                .iter()
+                .map(|(name, values)| TensorSpec::new(*name, Dtype::F32, &[values.len()])),
+        );
         let mut writer = FolderWriter::create(folder, true)?;
         writer.write_tensors(ARRAYS, &specs, |i| {
             Ok(match i {
                 0 => floats(params),
-                1 => floats(m),
-                2 => floats(v),
-                3 => TensorData::Bytes(awake.as_slice().into()),
-                _ => TensorData::Bytes(order.as_slice().into()),
+                1 => TensorData::Bytes(awake.as_slice().into()),
+                2 => TensorData::Bytes(order.as_slice().into()),
+                i => floats(arrays[i - own].1),
             })
         })?;
         writer.write_json(STATE, &state)?;
@@ -131,14 +140,18 @@ impl TrainState {
             reason: e.to_string(),
         })?;
         let arrays = Checkpoint::open(folder)?;
-        let floats = |name: &str| arrays.tensor(name)?.to_f32();
-        let order = arrays.tensor("order")?;
+        let order = arrays.tensor(ORDER)?;
         let (order, _) = order.bytes().as_chunks::<8>();
-        let awake = arrays.tensor("awake")?;
+        let awake = arrays.tensor(AWAKE)?;
+        let mut own = BTreeMap::new();
+        for tensor in arrays.tensors() {
+            if ![PARAMS, AWAKE, ORDER].contains(&tensor.name()) {
+                own.insert(tensor.name().into(), tensor.to_f32()?);
+            }
+        }
         Ok(TrainState {
-            params: floats("params")?,
-            m: floats("m")?,
-            v: floats("v")?,
+            params: arrays.tensor(PARAMS)?.to_f32()?,
+            arrays: own,
             awake: awake.bytes().iter().map(|byte| *byte != 0).collect(),
             order: order
                 .iter()
@@ -162,7 +175,7 @@ impl TrainState {
         model: &mut Model,
         first: usize,
         examples: usize,
-        optimiser: &mut AdamW,
+        optimiser: &mut Optimizer,
     ) -> Option<(Vec<usize>, usize, ChaCha8Rng, Trained)> {
         let state = &self.state;
         let mut sorted = self.order.clone();
@@ -174,7 +187,12 @@ impl TrainState {
             return None;
         }
         let word_pos = state.word_pos.parse().ok()?;
-        if !optimiser.restore(state.optimiser_steps, &self.m, &self.v, &self.awake) {
+        let saved = Restored {
+            steps: state.optimiser_steps,
+            arrays: &self.arrays,
+            awake: &self.awake,
+        };
+        if !optimiser.restore(&saved) {
             return None;
         }
         trained.copy_from_slice(&self.params);

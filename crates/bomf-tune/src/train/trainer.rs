@@ -1,10 +1,10 @@
 //! The training loop: epochs of shuffled batches without padding, accumulation,
-//! clipping, AdamW, a schedule; observed, and stopped, from outside.
+//! clipping, an optimiser, a schedule; observed, and stopped, from outside.
 
 use super::{TrainSnapshot, TrainState};
 use crate::TuneError;
 use crate::models::{Model, Network};
-use crate::optim::{AdamW, AdamWOptions, Schedule};
+use crate::optim::{Optimizer, OptimizerOptions, Schedule};
 use crate::tape::{Gradients, Workspace};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -25,8 +25,8 @@ pub struct TrainOptions {
     pub warmup_ratio: f64,
     /// How it goes after that.
     pub schedule: Schedule,
-    /// Rates of the optimiser.
-    pub adamw: AdamWOptions,
+    /// Which optimiser, and its rates.
+    pub optimizer: OptimizerOptions,
     /// Seeds the shuffling and the dropout.
     pub seed: u64,
 }
@@ -156,7 +156,7 @@ pub fn train_from<O: TrainObserver>(
     }
     let layout = model.network.layout();
     let first = objective.first_trainable(&model.network)?;
-    let mut optimiser = AdamW::new(layout, first, options.adamw);
+    let mut optimiser = Optimizer::new(layout, first, options.optimizer);
     let mut gradients = Gradients::zeros(first, layout.len());
     let workspace = Workspace::default();
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod tasks;
+
 use bomf_checkpoint::Checkpoint;
 use bomf_tune::batch::{Batch, OutputsAt, Sequences};
 use bomf_tune::models::Model;

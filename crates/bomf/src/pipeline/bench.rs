@@ -7,7 +7,7 @@ use crate::{BenchMode, BenchOutcome, BenchRequest, Error, Observer, resolve_mode
 use bomf_tune::TuneError;
 use bomf_tune::data::Labels;
 use bomf_tune::models::{Config, Model};
-use bomf_tune::optim::{AdamWOptions, Schedule};
+use bomf_tune::optim::Schedule;
 use bomf_tune::tape::{Tape, Workspace};
 use bomf_tune::train::{
     Control, EncodedSplit, FineTuning, FrozenStates, TrainObserver, TrainOptions, TrainPoint, train,
@@ -34,6 +34,12 @@ fn bench_here(request: &BenchRequest, observer: &mut dyn Observer) -> Result<Ben
     let task = Task::load(&request.data, &base, &config, recipe, false, observer)?;
     let mut rng = generator(recipe.seed, Purpose::Head);
     let (mut model, _) = Model::load(&base, task.labels.head(), &mut rng)?;
+    let choices = &recipe.finetune;
+    if let Some(lora) = &choices.lora {
+        model.adapt(lora, &mut rng)?;
+    }
+    let saves = choices.gradient_checkpointing;
+    model.network.set_gradient_checkpointing(saves);
     let split = first(&task.train, request.limit.unwrap_or(usize::MAX));
     let batches = split.sequences.len().div_ceil(request.batch_size) as u64;
     if batches <= WARM_UP {
@@ -95,7 +101,7 @@ fn train_once(
         learning_rate: 2e-5,
         warmup_ratio: 0.0,
         schedule: Schedule::Constant,
-        adamw: AdamWOptions::default(),
+        optimizer: super::training::optimizer(&request.recipe.finetune),
         seed: request.recipe.seed,
     };
     let mut clock = Clock {

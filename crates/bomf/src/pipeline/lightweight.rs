@@ -114,6 +114,8 @@ impl<'a> Lightweight<'a> {
             });
         }
         self.model.params.copy_from_slice(&self.start);
+        let saves = trial.choices.gradient_checkpointing;
+        self.model.network.set_gradient_checkpointing(saves);
         if let Some(rate) = trial.choices.dropout {
             self.model
                 .network

@@ -5,7 +5,7 @@ use crate::{Dtype, Error, Observer, Phase, PretrainOutcome, PretrainRequest};
 use bomf_checkpoint::{Dtype as TensorDtype, FolderWriter};
 use bomf_tune::TuneError;
 use bomf_tune::models::{Dropout, Model};
-use bomf_tune::optim::{AdamWOptions, Schedule};
+use bomf_tune::optim::{AdamWOptions, OptimizerOptions, Schedule};
 use bomf_tune::pretrain::{
     BertSize, Corpus, MaskedLm, SPECIAL_TOKENS, read_lines, sinusoidal_positions, train_tokenizer,
 };
@@ -81,10 +81,10 @@ fn pretrain_here(
         learning_rate: request.learning_rate,
         warmup_ratio: WARMUP_RATIO,
         schedule: Schedule::Linear,
-        adamw: AdamWOptions {
+        optimizer: OptimizerOptions::AdamW(AdamWOptions {
             weight_decay: 0.01,
             ..AdamWOptions::default()
-        },
+        }),
         seed: request.seed,
     };
     observer.begin(Phase::Pretrain, options.num_steps(corpus.len()));

@@ -42,6 +42,9 @@ pub(super) fn finetune(
     let mut one = |choices: &recipe::Finetune, gather, observer: &mut dyn Observer| {
         let options = train_options(choices, choices.epochs, seeds.random());
         let options = options.ok_or_else(|| untuned(choices))?;
+        model
+            .network
+            .set_gradient_checkpointing(choices.gradient_checkpointing);
         if let Some(rate) = choices.dropout {
             model.network.set_dropout(Dropout::uniform(rate as f32));
         }

@@ -3,10 +3,10 @@
 
 use super::scorer::Scorer;
 use crate::Error;
-use crate::recipe::{Finetune, Schedule};
+use crate::recipe::{Finetune, Optimizer, Schedule};
 use bomf_study::Scores;
 use bomf_tune::models::Network;
-use bomf_tune::optim::{self, AdamWOptions};
+use bomf_tune::optim::{self, AdafactorOptions, AdamWOptions, OptimizerOptions, SgdOptions};
 use bomf_tune::tape::Workspace;
 use bomf_tune::train::{EncodedSplit, FrozenStates, TrainOptions, split_outputs};
 
@@ -25,18 +25,38 @@ pub(super) fn train_options(choices: &Finetune, epochs: usize, seed: u64) -> Opt
             Schedule::WarmupStableDecay => optim::Schedule::WarmupStableDecay,
             Schedule::Swa => optim::Schedule::Swa,
         },
-        adamw: AdamWOptions {
+        optimizer: optimizer(choices),
+        seed,
+    })
+}
+
+/// The recipe's optimiser.
+pub(super) fn optimizer(choices: &Finetune) -> OptimizerOptions {
+    let max_grad_norm = match choices.max_grad_norm {
+        0.0 => f64::INFINITY,
+        norm => norm,
+    };
+    let weight_decay = choices.weight_decay;
+    match choices.optimizer {
+        Optimizer::AdamW => OptimizerOptions::AdamW(AdamWOptions {
             beta1: choices.adam_beta1,
             beta2: choices.adam_beta2,
             epsilon: choices.adam_epsilon,
-            weight_decay: choices.weight_decay,
-            max_grad_norm: match choices.max_grad_norm {
-                0.0 => f64::INFINITY,
-                norm => norm,
-            },
-        },
-        seed,
-    })
+            weight_decay,
+            max_grad_norm,
+        }),
+        Optimizer::Adafactor => OptimizerOptions::Adafactor(AdafactorOptions {
+            weight_decay,
+            max_grad_norm,
+            ..AdafactorOptions::default()
+        }),
+        Optimizer::Sgd => OptimizerOptions::Sgd(SgdOptions {
+            momentum: choices.sgd_momentum,
+            nesterov: choices.sgd_nesterov,
+            weight_decay,
+            max_grad_norm,
+        }),
+    }
 }
 
 /// Whether step `step` (from 1) of an epoch of `per_epoch` steps, evaluated

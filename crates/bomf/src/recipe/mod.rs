@@ -190,7 +190,10 @@ pub struct Finetune {
     pub learning_rate: Option<f64>,
     /// Examples in a batch, from 1 to 4,096; `None` takes stage 1's.
     pub batch_size: Option<usize>,
-    /// Decoupled weight decay (none on biases and norms). Default 0.1, from 0 to 10.
+    /// What makes the steps. Default [`Optimizer::AdamW`].
+    pub optimizer: Optimizer,
+    /// Weight decay (none on biases and norms): decoupled, but for `sgd`, whose is coupled, as
+    /// torch's. Default 0.1, from 0 to 10.
     pub weight_decay: f64,
     /// AdamW's decay of the first moment. Default 0.9, from 0 to below 1.
     pub adam_beta1: f64,
@@ -198,6 +201,10 @@ pub struct Finetune {
     pub adam_beta2: f64,
     /// AdamW's term in the denominator. Default 1e-6, above 0 and at most 1.
     pub adam_epsilon: f64,
+    /// Momentum of `sgd`. Default 0.9, from 0 to below 1.
+    pub sgd_momentum: f64,
+    /// Whether it is Nesterov's. Default false.
+    pub sgd_nesterov: bool,
     /// Share of the steps over which the learning rate rises. Default 0.2, from 0
     /// to 1.
     pub warmup_ratio: f64,
@@ -218,8 +225,24 @@ pub struct Finetune {
     pub max_grad_norm: f64,
     /// Batches whose gradients are summed for a step. Default 1, from 1 to 4,096.
     pub gradient_accumulation_steps: usize,
+    /// Whether training keeps of each block its input alone, and computes the block again on
+    /// the way back: less memory, more time, the same model. Default false.
+    pub gradient_checkpointing: bool,
     /// Evaluations on the select split in each pass. Default 4, from 1 to 1,000.
     pub evaluations_per_epoch: usize,
+}
+
+/// What makes the steps of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Optimizer {
+    /// AdamW (Loshchilov and Hutter 2019): two numbers beside each trained parameter.
+    AdamW,
+    /// Adafactor (Shazeer and Stern 2018) with the learning rate given: one number beside each
+    /// row and each column of a matrix.
+    Adafactor,
+    /// Stochastic gradient descent: one number beside each trained parameter, none without
+    /// momentum.
+    Sgd,
 }
 
 /// The learning rate after the warm-up.
@@ -452,6 +475,12 @@ named!(Light {
     Lora = "lora",
 });
 
+named!(Optimizer {
+    AdamW = "adamw",
+    Adafactor = "adafactor",
+    Sgd = "sgd",
+});
+
 named!(Schedule {
     Constant = "constant",
     Linear = "linear",
@@ -533,10 +562,13 @@ impl Default for Finetune {
             early_stopping: true,
             learning_rate: None,
             batch_size: None,
+            optimizer: Optimizer::AdamW,
             weight_decay: 0.1,
             adam_beta1: 0.9,
             adam_beta2: 0.98,
             adam_epsilon: 1e-6,
+            sgd_momentum: 0.9,
+            sgd_nesterov: false,
             warmup_ratio: 0.2,
             schedule: Schedule::Constant,
             lora: None,
@@ -544,6 +576,7 @@ impl Default for Finetune {
             label_smoothing: 0.0,
             max_grad_norm: 1.0,
             gradient_accumulation_steps: 1,
+            gradient_checkpointing: false,
             evaluations_per_epoch: 4,
         }
     }

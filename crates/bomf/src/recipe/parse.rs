@@ -7,8 +7,8 @@ use super::task::{EARLY_STOPPING, WINDOW_LENGTH};
 use super::{
     Baseline, Blocks, Choose, Dimension, EarlyStopping, Finetune, FrozenLayers, Generation,
     HyperValue, Hyperparameter, Light, LoraOptions, Members, MembersSource, Metric, Optimised,
-    QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2, SuccessiveHalving,
-    Surrogate, Targets, Task, TaskKind, evaluator, node, trainer,
+    Optimizer, QuestionAnswering, Recipe, RecipeError, Sampling, Schedule, Stage1, Stage2,
+    SuccessiveHalving, Surrogate, Targets, Task, TaskKind, evaluator, node, trainer,
 };
 use indexmap::IndexMap;
 
@@ -141,6 +141,9 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
     section.read("batch_size", &mut finetune.batch_size, |f| {
         whole(Hyperparameter::BatchSize)(f).map(Some)
     })?;
+    section.read("optimizer", &mut finetune.optimizer, |f| {
+        f.word(Optimizer::NAMED)
+    })?;
     section.read(
         "weight_decay",
         &mut finetune.weight_decay,
@@ -152,6 +155,10 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
     section.read("adam_epsilon", &mut finetune.adam_epsilon, |f| {
         f.number(Range::above(0.0).to(1.0))
     })?;
+    section.read("sgd_momentum", &mut finetune.sgd_momentum, |f| {
+        f.number(decay)
+    })?;
+    section.read("sgd_nesterov", &mut finetune.sgd_nesterov, |f| f.boolean())?;
     section.read(
         "warmup_ratio",
         &mut finetune.warmup_ratio,
@@ -174,6 +181,11 @@ fn finetune(mut section: Section<'_>) -> Result<Finetune, RecipeError> {
         "gradient_accumulation_steps",
         &mut finetune.gradient_accumulation_steps,
         |f| f.count(1, 4096),
+    )?;
+    section.read(
+        "gradient_checkpointing",
+        &mut finetune.gradient_checkpointing,
+        |f| f.boolean(),
     )?;
     section.read(
         "evaluations_per_epoch",

@@ -36,6 +36,27 @@ fn what_is_left_out_takes_its_default() {
 }
 
 #[test]
+fn optimisers_and_their_fields_are_read() {
+    check(
+        "finetune: {optimizer: sgd, sgd_momentum: 0.5, sgd_nesterov: true, \
+         gradient_checkpointing: true}",
+        "optimizer: sgd; sgd_momentum: 0.5; sgd_nesterov: true; gradient_checkpointing: true",
+    );
+    check("finetune: {optimizer: adafactor}", "optimizer: adafactor");
+    check("finetune: {optimizer: adamw}", "");
+    for wrong in [
+        "{optimizer: adam}",
+        "{sgd_momentum: 1}",
+        "{gradient_checkpointing: 1}",
+    ] {
+        assert!(
+            Recipe::from_yaml(&format!("finetune: {wrong}"), "").is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn values_are_read() {
     check("seed: 7", "seed: 7");
     check("seed: 18446744073709551615", "seed: 18446744073709551615");
@@ -497,7 +518,11 @@ fn any_recipe() -> impl Strategy<Value = Recipe> {
         recipe.finetune.weight_decay = finetune.2;
         recipe.finetune.adam_beta1 = finetune.3;
         recipe.finetune.dropout = finetune.4;
+        recipe.finetune.optimizer = Optimizer::NAMED[finetune.0 % 3].1;
+        recipe.finetune.sgd_momentum = finetune.3;
+        recipe.finetune.sgd_nesterov = finetune.1;
         if finetune.5 {
+            recipe.finetune.gradient_checkpointing = true;
             recipe.finetune.schedule = Schedule::Linear;
         }
         recipe.seed = rest.0;

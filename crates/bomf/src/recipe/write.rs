@@ -283,6 +283,7 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
         optional(finetune.batch_size),
         "null: stage 1's",
     );
+    out.field("optimizer", finetune.optimizer, "adamw, adafactor or sgd");
     out.field(
         "weight_decay",
         number(finetune.weight_decay),
@@ -291,18 +292,20 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
     out.field(
         "adam_beta1",
         number(finetune.adam_beta1),
-        "decay of the first moment",
+        "decay of the first moment, of adamw",
     );
     out.field(
         "adam_beta2",
         number(finetune.adam_beta2),
-        "decay of the second moment",
+        "decay of the second moment, of adamw",
     );
     out.field(
         "adam_epsilon",
         number(finetune.adam_epsilon),
-        "in the denominator",
+        "in the denominator, of adamw",
     );
+    out.field("sgd_momentum", number(finetune.sgd_momentum), "of sgd");
+    out.field("sgd_nesterov", finetune.sgd_nesterov, "of sgd");
     out.field(
         "warmup_ratio",
         number(finetune.warmup_ratio),
@@ -333,6 +336,11 @@ fn finetune(out: &mut Writer, finetune: &Finetune) {
         "gradient_accumulation_steps",
         finetune.gradient_accumulation_steps,
         "batches a step",
+    );
+    out.field(
+        "gradient_checkpointing",
+        finetune.gradient_checkpointing,
+        "less memory, more time",
     );
     out.field(
         "evaluations_per_epoch",

@@ -3,7 +3,7 @@
 use crate::kernels::relative::Buckets;
 use crate::models::config::{Config, EncoderDecoder};
 use crate::params::{Init, Layout, Param};
-use crate::tape::{Attending, CausalRows, RelativeBias};
+use crate::tape::{Attending, RelativeBias, WindowRows};
 
 /// Projections of an attention, and the norm before it.
 #[derive(Debug, Clone, Copy)]
@@ -72,11 +72,11 @@ impl Attention {
         }
     }
 
-    pub fn attending(&self, c: &Config, causal: Option<CausalRows>) -> Attending {
+    pub fn attending(&self, c: &Config, window: Option<WindowRows>) -> Attending {
         Attending {
             heads: (c.num_heads, c.num_heads),
             scale: Some(1.0),
-            causal,
+            window,
             bias: self.bias,
             dropout: c.dropout.attention,
         }

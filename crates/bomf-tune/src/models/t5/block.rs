@@ -8,7 +8,7 @@ use crate::models::Layer;
 use crate::models::config::{Config, EncoderDecoder};
 use crate::models::memory::Memory;
 use crate::params::{Init, Layout, Param};
-use crate::tape::{CausalRows, RelativeBias, Tape, Var};
+use crate::tape::{RelativeBias, Tape, Var, WindowRows};
 
 /// One block's parameters.
 #[derive(Debug)]
@@ -169,11 +169,8 @@ impl T5Block {
         let q = tape.linear(&normed_out, own.query, None);
         let kv = tape.linear(&normed, own.key_value, None);
         drop((normed, normed_out));
-        let causal = CausalRows {
-            positions: parts.positions(rows, q_offsets),
-            window: usize::MAX,
-        };
-        let attending = own.attending(c, Some(causal));
+        let window = WindowRows::causal(parts.positions(rows, q_offsets), usize::MAX);
+        let attending = own.attending(c, Some(window));
         let offsets = (q_offsets, &parts.target_offsets);
         let context = match &mut memory {
             Some((memory, i)) => memory.attend(*i, tape, (&q, &kv), offsets, attending),

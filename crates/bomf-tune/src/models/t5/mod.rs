@@ -79,7 +79,7 @@ impl Architecture for T5 {
         &self.blocks[i]
     }
 
-    fn head(&self, tape: &mut Tape, x: &Var, c: &Config) -> Var {
+    fn head(&self, tape: &mut Tape, x: &Var, _: &Batch, c: &Config) -> Var {
         let normed = tape.rms_norm(x, c.hidden_size, self.norm, c.layer_norm_eps);
         let dropped = tape.dropout(&normed, c.dropout.hidden);
         drop(normed);
