@@ -289,7 +289,10 @@ fn workers_show_what_they_have_in_hand_and_how_long_it_may_take() {
     let parts = drawn(&record, Standing::Running);
     check(&parts);
     let html = &parts.last().unwrap().html;
-    assert!(html.contains("trial 3 for 40 s, about 1 min 00 s left"), "{html}");
+    assert!(
+        html.contains("trial 3 for 40 s, about 1 min 00 s left"),
+        "{html}"
+    );
     assert!(
         html.contains("One trial was lost with its worker"),
         "{html}"

@@ -236,7 +236,11 @@ fn the_replies_of_a_conversation_stay_together_where_splits_are_carved_off() {
     let data = read_dataset(dir.path(), &options).unwrap();
     let mut seen = std::collections::HashMap::new();
     for split in data.splits() {
-        assert!(split.len() > 0 && split.len() % 2 == 0, "{}", split.len());
+        assert!(
+            !split.is_empty() && split.len().is_multiple_of(2),
+            "{}",
+            split.len()
+        );
         for example in &split.texts {
             let first = example.chat.as_ref().unwrap().messages[0].content.clone();
             assert_eq!(*seen.entry(first).or_insert(split.name), split.name);

@@ -95,7 +95,7 @@ fn task(out: &mut Writer, task: &Task) {
         task.max_length,
         "tokens of an example that are kept",
     );
-    if task.chat || task.kind == Some(TaskKind::CausalLm) {
+    if task.chat {
         let comment = "prompts and completions are a user's and an assistant's words";
         out.field("chat", task.chat, comment);
     }
