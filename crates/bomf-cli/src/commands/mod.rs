@@ -10,6 +10,7 @@ mod export;
 mod finetune;
 mod fuse;
 mod generate;
+mod launch;
 mod lora;
 mod merge;
 mod methods;
@@ -58,6 +59,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Demo(args) => demo::command(args, context),
         Command::Resume(args) => resume::command(args, context),
         Command::Worker(args) => worker::command(args, context),
+        Command::Launch(args) => launch::command(args, context),
         Command::Tune(args) => tune::command(args, context),
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),

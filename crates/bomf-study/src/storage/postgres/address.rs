@@ -143,6 +143,14 @@ pub fn password_in(url: &str) -> Option<String> {
     String::from_utf8(password.into()).ok()
 }
 
+/// The name of the study that a URL is of.
+///
+/// # Errors
+/// [`StudyError::Url`], and [`StudyError::NoTls`] where it asks for an encrypted connection.
+pub fn study_in(url: &str) -> Result<String, StudyError> {
+    Ok(Address::parse(url)?.study)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +184,7 @@ mod tests {
         let address = Address::parse("postgresql://me@h:7/d?study=mrpc-1&connect_timeout=3");
         let address = address.unwrap();
         assert_eq!(address.study, "mrpc-1");
+        assert_eq!(study_in("postgresql://h/d?study=a").unwrap(), "a");
         assert_eq!(address.config.get_dbname(), Some("d"));
         assert_eq!(address.config.get_ports(), [7]);
         assert_eq!(
