@@ -59,11 +59,7 @@ fn kubernetes(args: LaunchKubernetesArgs, context: &mut Context<'_>) -> Result<(
     context.tell(&manifest, Manifest::to_yaml)
 }
 
-fn crew(
-    args: CrewArgs,
-    program: String,
-    context: &Context<'_>,
-) -> Result<LaunchRequest, Failure> {
+fn crew(args: CrewArgs, program: String, context: &Context<'_>) -> Result<LaunchRequest, Failure> {
     Ok(LaunchRequest {
         study: args.study,
         workers: args.workers,
@@ -80,7 +76,8 @@ fn crew(
 
 /// Reads a value whose error has a hint.
 fn read<T: FromStr<Err = bomf::launch::LaunchError>>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error| bomf::Error::from(error).into())
+    text.parse()
+        .map_err(|error| bomf::Error::from(error).into())
 }
 
 /// The paths of this host, as they are found from any working directory.

@@ -48,7 +48,7 @@ pub const MOST_WORKERS: usize = 1024;
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The command by which this program starts a worker.
-fn launch() -> Vec<OsString> {
+fn worker_command() -> Vec<OsString> {
     let program = std::env::current_exe().map_or_else(|_| "bomf".into(), OsString::from);
     vec![program, "worker".into()]
 }
@@ -124,7 +124,7 @@ impl Context<'_> {
             local: args.workers,
             elsewhere: args.remote_workers,
             lease,
-            launch: launch(),
+            launch: worker_command(),
             storage: args.storage.clone(),
         }))
     }

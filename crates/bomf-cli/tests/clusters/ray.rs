@@ -25,13 +25,17 @@ impl Ray {
             .prefix("ray-")
             .tempdir_in("/tmp")
             .unwrap();
-        let [port, dashboard, agent] = free_ports();
+        let [port, dashboard, agent, client] = free_ports();
         let mut command = Command::new(&program);
         command.args(["start", "--head", "--block", "--disable-usage-stats"]);
         command.args(["--num-cpus=4", "--object-store-memory=80000000"]);
         command.args(["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]);
-        command.args([format!("--port={port}"), format!("--dashboard-port={dashboard}")]);
+        command.args([
+            format!("--port={port}"),
+            format!("--dashboard-port={dashboard}"),
+        ]);
         command.arg(format!("--dashboard-agent-listen-port={agent}"));
+        command.arg(format!("--ray-client-server-port={client}"));
         command.arg("--temp-dir").arg(dir.path());
         let mut service = Service::start(&mut command, &dir.path().join("out"));
         service.until(|| {

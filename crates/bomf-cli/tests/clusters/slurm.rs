@@ -5,7 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PROGRAMS: [&str; 6] = ["munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol"];
+const PROGRAMS: [&str; 6] = [
+    "munged",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "scancel",
+    "scontrol",
+];
 
 /// A cluster of one node, which ends with it.
 pub struct Slurm {
@@ -47,7 +54,11 @@ impl Slurm {
         let at = |option: &str, name: &str| format!("--{option}={}", path.join(name).display());
         let mut munge = start("munged");
         munge.args(["--force", "--foreground"]);
-        munge.args([at("key-file", "key"), at("socket", "socket"), at("pid-file", "munge.pid")]);
+        munge.args([
+            at("key-file", "key"),
+            at("socket", "socket"),
+            at("pid-file", "munge.pid"),
+        ]);
         munge.args([at("seed-file", "seed"), at("log-file", "munge.log")]);
         let mut munge = Service::start(&mut munge, &path.join("munge.out"));
         munge.until(|| path.join("socket").exists());

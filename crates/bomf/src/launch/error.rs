@@ -113,7 +113,10 @@ pub enum LaunchError {
         source: Box<ureq::Error>,
     },
     /// Ray said no.
-    #[error("Ray at {address} refuses: {said} (HTTP {status}){}", taken_words(taken))]
+    #[error(
+        "Ray at {address} refuses: {said} (HTTP {status}){}",
+        taken_words(taken)
+    )]
     Refused {
         /// Address of its dashboard.
         address: String,
@@ -125,7 +128,10 @@ pub enum LaunchError {
         taken: Vec<String>,
     },
     /// What answers is not Ray.
-    #[error("what answers at {address} is not Ray's dashboard: {said:?}{}", taken_words(taken))]
+    #[error(
+        "what answers at {address} is not Ray's dashboard: {said:?}{}",
+        taken_words(taken)
+    )]
     Answer {
         /// The address.
         address: String,
@@ -200,7 +206,9 @@ impl LaunchError {
                 status: 401 | 403, ..
             } => "set RAY_AUTH_TOKEN".into(),
             LaunchError::Refused { .. } => {
-                "what it says of its own state is on its dashboard and in its logs".into()
+                "a cluster that has just started takes jobs after half a minute; its dashboard \
+                 and its logs say more"
+                    .into()
             }
             LaunchError::Answer { .. } => {
                 "give --address http://HOST:8265, where the head of the cluster is".into()

@@ -60,9 +60,7 @@ impl FromStr for Claim {
         };
         match rest.split_once(':') {
             // Kubernetes takes no colon in a path.
-            Some((name, path))
-                if is_name(name) && path.starts_with('/') && !path.contains(':') =>
-            {
+            Some((name, path)) if is_name(name) && path.starts_with('/') && !path.contains(':') => {
                 Ok(Claim {
                     name: name.into(),
                     path: path.into(),

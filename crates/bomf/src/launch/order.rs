@@ -216,9 +216,7 @@ impl Order {
     /// [`StudyError::NoStudy`], [`Error::NoWorkers`], and whatever else is wrong with it.
     pub fn check_study(&self, observer: &mut dyn Observer) -> Result<(), Error> {
         match has_trials_for_workers(&self.given) {
-            Err(Error::Study(
-                error @ (StudyError::Server { .. } | StudyError::Away { .. }),
-            )) => {
+            Err(Error::Study(error @ (StudyError::Server { .. } | StudyError::Away { .. }))) => {
                 observer.note(&format!("the study cannot be looked at from here: {error}"));
                 Ok(())
             }

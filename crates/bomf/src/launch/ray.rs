@@ -53,6 +53,12 @@ pub fn ray(request: &RayRequest, observer: &mut dyn Observer) -> Result<LaunchOu
     order.check_study(observer)?;
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let stamp = format!("{:x}", since.unwrap_or_default().as_nanos());
+    if order.password().is_some() {
+        observer.note(
+            "the password goes with the jobs' environment, which Ray shows to all who reach its \
+             dashboard",
+        );
+    }
     let dashboard = Dashboard::new(address, lookup(TOKEN));
     let mut jobs: Vec<LaunchedJob> = Vec::new();
     for number in 0..order.workers {
@@ -96,7 +102,10 @@ fn address(
         None => from_env().unwrap_or(("the usual address", USUAL.into())),
     };
     // What else Ray has for addresses (ray://, auto, the port of its store) leads elsewhere.
-    match ["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+    match ["http://", "https://"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme))
+    {
         true => Ok(address.trim_end_matches('/').into()),
         false => Err(LaunchError::Address { from, address }),
     }

@@ -9,9 +9,7 @@
 //! | the node dies | Slurm puts the task into the queue again (`--requeue`); the trial's lease runs out |
 
 use super::order::{Order, Place};
-use super::{
-    CANNOT_WORK, GRACE_SECONDS, LaunchError, LaunchOutcome, LaunchRequest, LaunchedJob,
-};
+use super::{CANNOT_WORK, GRACE_SECONDS, LaunchError, LaunchOutcome, LaunchRequest, LaunchedJob};
 use crate::{Error, Observer};
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -193,7 +191,10 @@ fn check_time(given: &str) -> Result<(), LaunchError> {
     let wrong = || LaunchError::Time {
         given: given.into(),
     };
-    if matches!(given.to_ascii_lowercase().as_str(), "infinite" | "unlimited") {
+    if matches!(
+        given.to_ascii_lowercase().as_str(),
+        "infinite" | "unlimited"
+    ) {
         return Ok(());
     }
     let number = |text: &str| text.parse::<u32>().map(u64::from).map_err(|_| wrong());

@@ -103,7 +103,17 @@ fn a_time_limit_is_slurms_and_leaves_time_for_training() {
             ..slurm_request()
         })
     };
-    for time in ["5", "4:59:00", "0:5:0", "5:0", "1-0", "1-0:0", "0-0:5:0", "0", "UNLIMITED"] {
+    for time in [
+        "5",
+        "4:59:00",
+        "0:5:0",
+        "5:0",
+        "1-0",
+        "1-0:0",
+        "0-0:5:0",
+        "0",
+        "UNLIMITED",
+    ] {
         assert!(with(time).is_ok(), "{time}");
     }
     for time in ["4", "4:59", "0:4:59", "0-0:4"] {
@@ -113,7 +123,16 @@ fn a_time_limit_is_slurms_and_leaves_time_for_training() {
             "{error}"
         );
     }
-    for time in ["", "x", "1:2:3:4", "1-2:3:4:5", "-1", "1-", "5m", "99999999999"] {
+    for time in [
+        "",
+        "x",
+        "1:2:3:4",
+        "1-2:3:4:5",
+        "-1",
+        "1-",
+        "5m",
+        "99999999999",
+    ] {
         let error = with(time).unwrap_err();
         assert!(
             matches!(error, Error::Launch(LaunchError::Time { .. })),
@@ -185,10 +204,25 @@ fn what_cannot_be_is_refused_with_a_hint() {
 #[test]
 fn memory_is_read_in_the_units_that_clusters_have() {
     let mib = |text: &str| text.parse::<Memory>().map(Memory::mib);
-    for (text, expected) in [("512M", 512), ("16G", 16384), ("16gib", 16384), ("2TB", 2 << 20)] {
+    for (text, expected) in [
+        ("512M", 512),
+        ("16G", 16384),
+        ("16gib", 16384),
+        ("2TB", 2 << 20),
+    ] {
         assert_eq!(mib(text).unwrap(), expected, "{text}");
     }
-    for text in ["", "16", "G", "0G", "1.5G", "-1G", "5K", "99999999999999T", "9999999999T"] {
+    for text in [
+        "",
+        "16",
+        "G",
+        "0G",
+        "1.5G",
+        "-1G",
+        "5K",
+        "99999999999999T",
+        "9999999999T",
+    ] {
         let error = mib(text).unwrap_err();
         assert!(error.is_bad_input() && error.hint().is_some(), "{text}");
     }
@@ -230,7 +264,9 @@ fn a_short_manifest_asks_for_nothing_more() {
 
 #[test]
 fn volumes_and_secrets_are_read_or_refused() {
-    for text in ["", "a", "a:b", ":/a", "A:/a", "a:/a:b", "a:/a:rw", "a b:/a", "-a:/a"] {
+    for text in [
+        "", "a", "a:b", ":/a", "A:/a", "a:/a:b", "a:/a:rw", "a b:/a", "-a:/a",
+    ] {
         let error = text.parse::<Claim>().unwrap_err();
         assert!(error.is_bad_input() && error.hint().is_some(), "{text}");
     }
@@ -375,12 +411,21 @@ fn ray_gets_a_job_a_worker() {
 #[test]
 fn what_ray_says_against_it_is_told_with_the_jobs_that_it_had_taken() {
     let dashboard = Dashboard::start(|number, _, body| match number {
-        0 => (200, json!({"submission_id": body["submission_id"]}).to_string()),
-        _ => (500, "Traceback:\n  File x\nRuntimeError: no room\n\n".into()),
+        0 => (
+            200,
+            json!({"submission_id": body["submission_id"]}).to_string(),
+        ),
+        _ => (
+            500,
+            "Traceback:\n  File x\nRuntimeError: no room\n\n".into(),
+        ),
     });
     let error = dashboard.launch().unwrap_err();
     let said = error.to_string();
-    assert!(said.contains("refuses: RuntimeError: no room (HTTP 500); it had taken bomf-mrpc-1-"), "{said}");
+    assert!(
+        said.contains("refuses: RuntimeError: no room (HTTP 500); it had taken bomf-mrpc-1-"),
+        "{said}"
+    );
     assert!(error.hint().is_some() && !error.is_bad_input());
 }
 
@@ -400,7 +445,10 @@ fn who_is_not_ray_and_who_is_not_there_is_said() {
         address: Some(address.into()),
     };
     let error = ray(&request(&address), &mut Silent).unwrap_err();
-    assert!(error.to_string().starts_with("cannot reach Ray at"), "{error}");
+    assert!(
+        error.to_string().starts_with("cannot reach Ray at"),
+        "{error}"
+    );
     assert!(error.hint().is_some() && !error.is_bad_input());
     for address in ["ray://head:10001", "auto", "head:8265", ""] {
         let error = ray(&request(address), &mut Silent).unwrap_err();
