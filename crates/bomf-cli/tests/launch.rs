@@ -324,6 +324,37 @@ fn a_manifest_goes_to_stdout_as_yaml_or_json() {
     assert_eq!(json["spec"]["parallelism"], 2);
 }
 
+/// Releases whose schemas a manifest is held against: the first that has all of it, and a late one.
+const KUBERNETES: [&str; 2] = ["1.29", "1.33"];
+
+#[test]
+fn a_manifest_with_all_that_can_be_asked_for_is_valid_by_kubernetes_schema() {
+    let Some(validate) = std::env::var_os("BOMF_KUBERNETES_VALIDATE") else {
+        eprintln!("SKIPPED: BOMF_KUBERNETES_VALIDATE names no program `kubernetes-validate`");
+        return;
+    };
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let words = "launch kubernetes --workers 8 --cpus 4 --memory 8G --gpus 1 --image r/bomf:1 \
+        --claim models:/models:ro --claim data:/data --model /models/base --data /data/mrpc \
+        --secret database/pg";
+    let words: Vec<&str> = words.split_whitespace().chain([NOWHERE]).collect();
+    let yaml = done(dir.path(), &words);
+    let is_valid = |yaml: &str, release: &str| {
+        let path = dir.path().join("job.yaml");
+        fs::write(&path, yaml).unwrap();
+        let mut command = Command::new(&validate);
+        command.args(["--strict", "-k", release]).arg(path);
+        let output = command.output().unwrap();
+        (output.status.success(), said(&output))
+    };
+    for release in KUBERNETES {
+        let (valid, said) = is_valid(&yaml, release);
+        assert!(valid, "{release}: {said}");
+        let other = yaml.replace("restartPolicy", "restartPolice");
+        assert!(!is_valid(&other, release).0, "the schema is held");
+    }
+}
+
 /// A run whose trials a program trains. A trial lasts for as long as there is a file of its
 /// number, and writes down which task trains it; there is one for the first.
 struct Run {
