@@ -121,8 +121,8 @@ fn what_sbatch_is_given_is_what_a_dry_run_prints_and_holds_no_password() {
 fn what_sbatch_says_against_it_is_told() {
     for (does, expected, code) in [
         (
-            "echo 'sbatch: error: no such partition' >&2; exit 1",
-            "no such partition",
+            "echo 'sbatch: error: no such partition' >&2; echo 'sbatch: error: failed' >&2; exit 1",
+            "refuses: no such partition; failed",
             2,
         ),
         (

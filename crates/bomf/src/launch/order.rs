@@ -94,6 +94,15 @@ pub(super) enum Place {
     Folder(PathBuf),
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Server(url) => f.write_str(url),
+            Place::Folder(folder) => write!(f, "{}", folder.display()),
+        }
+    }
+}
+
 /// A request that was found to be possible.
 pub(super) struct Order {
     pub workers: usize,
@@ -132,10 +141,6 @@ impl Order {
             }
         }
         let (place, given) = place(&request.study)?;
-        let study = match &place {
-            Place::Server(url) => url.clone(),
-            Place::Folder(folder) => folder.display().to_string(),
-        };
         let name = match &request.name {
             Some(name) => name.clone(),
             None => usual_name(&place),
@@ -155,7 +160,7 @@ impl Order {
                 command.extend([option.into(), value.clone()]);
             }
         }
-        command.push(study);
+        command.push(place.to_string());
         if let Some(word) = command.iter().find(|word| word.contains(char::is_control)) {
             return Err(LaunchError::Word { word: word.clone() }.into());
         }
@@ -187,10 +192,7 @@ impl Order {
 
     /// The study, without a password.
     pub fn study(&self) -> String {
-        match &self.place {
-            Place::Server(url) => url.clone(),
-            Place::Folder(folder) => folder.display().to_string(),
-        }
+        self.place.to_string()
     }
 
     /// The password of the study's server, from its URL or `PGPASSWORD`.

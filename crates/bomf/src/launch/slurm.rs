@@ -251,12 +251,11 @@ fn submit(
         }
     }
     let output = child.wait_with_output().map_err(failed)?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim();
+    let said = in_one_line(&String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
-        let said = match said {
-            "" => output.status.to_string(),
-            said => said.into(),
+        let said = match said.is_empty() {
+            true => output.status.to_string(),
+            false => said,
         };
         return Err(LaunchError::ProgramRefused {
             program: SBATCH,
@@ -264,7 +263,7 @@ fn submit(
         });
     }
     if !said.is_empty() {
-        observer.note(said);
+        observer.note(&said);
     }
     // `<number>`, or `<number>;<cluster>` where there are several.
     let answer = String::from_utf8_lossy(&output.stdout);
@@ -276,4 +275,14 @@ fn submit(
             said: answer.trim().into(),
         }),
     }
+}
+
+/// What `sbatch` said on stderr, without its name before every line.
+fn in_one_line(said: &str) -> String {
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let bare = lines.map(|line| {
+        let line = line.strip_prefix("sbatch: ").unwrap_or(line);
+        line.strip_prefix("error: ").unwrap_or(line)
+    });
+    bare.collect::<Vec<_>>().join("; ")
 }
