@@ -4,7 +4,7 @@
 //! study, so that a cluster needs to know nothing of trials, and a worker may come, go and come
 //! again at any time. Each launcher turns one [`LaunchRequest`] into what its system takes: a
 //! script for Slurm's `sbatch` ([`slurm`](slurm())), jobs for Ray's REST interface
-//! ([`ray`](ray())), a manifest of a Kubernetes Job ([`kubernetes`]).
+//! ([`ray`](ray())), a manifest of a Kubernetes Job ([`kubernetes`](kubernetes())).
 //!
 //! What a worker ends with says what to do: 0, there are no more trials; 1, it was told to go, and
 //! may be started again; 2, it cannot work here, and starting it again helps nothing.

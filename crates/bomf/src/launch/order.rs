@@ -218,7 +218,12 @@ impl Order {
     /// [`StudyError::NoStudy`], [`Error::NoWorkers`], and whatever else is wrong with it.
     pub fn check_study(&self, observer: &mut dyn Observer) -> Result<(), Error> {
         match has_trials_for_workers(&self.given) {
-            Err(Error::Study(error @ (StudyError::Server { .. } | StudyError::Away { .. }))) => {
+            // The authorities that a URL names may be a file of the cluster's.
+            Err(Error::Study(
+                error @ (StudyError::Server { .. }
+                | StudyError::Away { .. }
+                | StudyError::Url { .. }),
+            )) => {
                 observer.note(&format!("the study cannot be looked at from here: {error}"));
                 Ok(())
             }
