@@ -187,6 +187,16 @@ fn worker(code: i32) -> String {
     )
 }
 
+/// Whether a script has come to set its traps, of SIGUSR1 (10) and SIGTERM (15).
+fn is_trapped(script: &Child) -> bool {
+    const BOTH: u64 = 1 << 9 | 1 << 14;
+    let status = read(Path::new(&format!("/proc/{}/status", script.id())));
+    let mut lines = status.lines();
+    let caught = lines.find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|caught| u64::from_str_radix(caught.trim(), 16).ok());
+    caught.is_some_and(|caught| caught & BOTH == BOTH)
+}
+
 fn kill(words: &[&str]) {
     let status = Command::new("kill").args(words).status().unwrap();
     assert!(status.success());
@@ -208,8 +218,7 @@ fn a_task_whose_time_is_nearly_up_comes_again_once_its_worker_has_gone() {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut task = task(dir.path(), &worker(code));
         until("a worker", || dir.path().join("started").exists());
-        // Traps are set right after the worker has started.
-        std::thread::sleep(Duration::from_millis(300));
+        until("traps", || is_trapped(&task));
         kill(&["-USR1", &task.id().to_string()]);
         let expected = if comes_again { 0 } else { code };
         assert_eq!(task.wait().unwrap().code(), Some(expected));
@@ -226,7 +235,7 @@ fn a_task_that_is_cancelled_tells_its_worker_once_and_does_not_come_again() {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut task = task(dir.path(), &worker(1));
         until("a worker", || dir.path().join("started").exists());
-        std::thread::sleep(Duration::from_millis(300));
+        until("traps", || is_trapped(&task));
         kill(&["-TERM", "--", &format!("{sign}{}", task.id())]);
         assert_eq!(task.wait().unwrap().code(), Some(1));
         assert_eq!(read(&dir.path().join("told")), "told\n");
