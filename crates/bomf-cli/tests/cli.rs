@@ -60,11 +60,18 @@ fn help_shows_what_there_is_with_examples() {
         "bo",
         "resume",
         "worker",
+        "launch",
     ] {
         let help = told(folder.path(), &[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{help}");
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         insta::assert_snapshot!(format!("help_{command}"), help);
+    }
+    for launcher in ["slurm", "ray", "kubernetes"] {
+        let help = told(folder.path(), &["launch", launcher, "--help"]);
+        assert!(help.contains("Examples:\n"), "{help}");
+        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+        insta::assert_snapshot!(format!("help_launch_{launcher}"), help);
     }
     for command in ["fuse", "extract"] {
         let help = told(folder.path(), &["lora", command, "--help"]);

@@ -51,5 +51,5 @@ pub use results::{
 };
 pub use storage::{
     DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Postgres, Sqlite, Storage,
-    TrialRecord, is_url, password_in, without_password,
+    TrialRecord, is_url, password_in, study_in, without_password,
 };

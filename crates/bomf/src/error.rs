@@ -2,6 +2,7 @@
 
 use crate::EvaluatorFault;
 use crate::hub::HubError;
+use crate::launch::LaunchError;
 use crate::output::STUDY_URL;
 use crate::recipe::RecipeError;
 use bomf_checkpoint::CheckpointError;
@@ -20,6 +21,9 @@ pub enum Error {
     /// The model could not be found or fetched.
     #[error(transparent)]
     Hub(#[from] HubError),
+    /// Workers could not be started on a cluster.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
     /// A file of the study could not be written or read.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -357,6 +361,7 @@ impl Error {
         match self {
             Error::Recipe(error) => error.hint(),
             Error::Hub(error) => error.hint(),
+            Error::Launch(error) => error.hint(),
             Error::Study(error) => error.hint(),
             Error::NoHeads { .. } => Some(
                 "alignment needs `num_attention_heads` of the reference model's config.json".into(),
@@ -497,6 +502,7 @@ impl Error {
             Error::Fuse(FuseError::Checkpoint(error)) => is_bad_checkpoint(error),
             Error::Fuse(FuseError::Interrupted) => false,
             Error::Hub(error) => error.is_bad_input(),
+            Error::Launch(error) => error.is_bad_input(),
             Error::Output { source, .. } => is_no_folder(source),
             Error::Study(error) => error.is_bad_input(),
             Error::Tune(TuneError::Checkpoint(error)) | Error::Checkpoint(error) => {

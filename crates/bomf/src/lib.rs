@@ -4,6 +4,7 @@ pub mod ask_tell;
 mod error;
 pub mod experiment;
 mod hub;
+pub mod launch;
 pub mod lora;
 pub mod merge;
 mod observer;

@@ -1,10 +1,12 @@
 //! The command line: what can be typed, and what it says of itself.
 
+mod launch;
 mod merging;
 mod model;
 mod pipeline;
 mod study;
 
+pub use launch::*;
 pub use merging::*;
 pub use model::*;
 pub use pipeline::*;
@@ -108,6 +110,8 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Train trials of a run's stage 1, beside others that do
     Worker(WorkerArgs),
+    /// Start workers on a cluster: Slurm, Ray or Kubernetes
+    Launch(LaunchArgs),
     /// The whole pipeline on a small model and data set that come along
     Demo(DemoArgs),
     /// Stage 1 alone: search hyperparameters on the lightweight model

@@ -1,6 +1,6 @@
 //! `bomf experiment`.
 
-use super::{Context, MOST_WORKERS, launch, report};
+use super::{Context, MOST_WORKERS, report, worker_command};
 use crate::args::ExperimentArgs;
 use crate::failure::Failure;
 use bomf::ExperimentRequest;
@@ -12,7 +12,7 @@ pub fn command(args: ExperimentArgs, context: &mut Context<'_>) -> Result<(), Fa
     }
     let request = ExperimentRequest {
         workers: args.workers,
-        launch: launch(),
+        launch: worker_command(),
         file: args.file,
         model: args.model,
         data: args.data,

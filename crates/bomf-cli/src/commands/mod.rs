@@ -10,6 +10,7 @@ mod export;
 mod finetune;
 mod fuse;
 mod generate;
+mod launch;
 mod lora;
 mod merge;
 mod methods;
@@ -47,7 +48,7 @@ pub const MOST_WORKERS: usize = 1024;
 pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
 /// The command by which this program starts a worker.
-fn launch() -> Vec<OsString> {
+fn worker_command() -> Vec<OsString> {
     let program = std::env::current_exe().map_or_else(|_| "bomf".into(), OsString::from);
     vec![program, "worker".into()]
 }
@@ -58,6 +59,7 @@ pub fn dispatch(command: Command, context: &mut Context<'_>) -> Result<(), Failu
         Command::Demo(args) => demo::command(args, context),
         Command::Resume(args) => resume::command(args, context),
         Command::Worker(args) => worker::command(args, context),
+        Command::Launch(args) => launch::command(args, context),
         Command::Tune(args) => tune::command(args, context),
         Command::Finetune(args) => finetune::command(args, context),
         Command::Fuse(args) => fuse::command(args, context),
@@ -122,7 +124,7 @@ impl Context<'_> {
             local: args.workers,
             elsewhere: args.remote_workers,
             lease,
-            launch: launch(),
+            launch: worker_command(),
             storage: args.storage.clone(),
         }))
     }

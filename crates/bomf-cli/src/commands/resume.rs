@@ -21,7 +21,7 @@ pub fn command(args: ResumeArgs, context: &mut Context<'_>) -> Result<(), Failur
         out,
         threads: context.global.threads,
         seed: context.global.seed,
-        launch: super::launch(),
+        launch: super::worker_command(),
     };
     match bomf::resume(&request, &mut context.progress)? {
         Resumed::Run(results) | Resumed::Fuse(results) => {

@@ -17,7 +17,7 @@ mod sqlite;
 
 pub(crate) use columns::integer;
 pub use memory::Memory;
-pub use postgres::{Postgres, is_url, password_in, without_password};
+pub use postgres::{Postgres, is_url, password_in, study_in, without_password};
 pub use records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
 pub use sqlite::{DATABASE, Sqlite};
 

@@ -74,6 +74,7 @@ pub use scored::{Measurement, MixtureMethod, MixturesOutcome, MixturesRequest, s
 pub use serve::{Conversation, serve};
 pub use statistics::statistics;
 pub(crate) use trainer::TRAINER_LOG;
+pub(crate) use workers::{has_trials_for_workers, study_url};
 pub use workers::{worker, worker_directory};
 
 use crate::Error;

@@ -62,12 +62,16 @@ pub fn without_password(url: &str) -> String {
     format!("{scheme}://{authority}{path}{mark}{}", kept.join("&"))
 }
 
-impl Address {
+/// What a URL says, whether or not the files that it names are on this host.
+struct Words<'a> {
+    config: Config,
+    encryption: Parameters<'a>,
+    study: &'a str,
+}
+
+impl<'a> Words<'a> {
     /// Reads a URL. A password that it lacks is taken from `PGPASSWORD`.
-    ///
-    /// # Errors
-    /// [`StudyError::Url`].
-    pub fn parse(url: &str) -> Result<Self, StudyError> {
+    fn read(url: &'a str) -> Result<Self, StudyError> {
         let shown = without_password(url);
         let wrong = |reason: String| StudyError::Url {
             url: shown.clone(),
@@ -106,8 +110,6 @@ impl Address {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             wrong(cause.unwrap_or_else(|| error.to_string()))
         })?;
-        let tls = encryption.read().map_err(&wrong)?;
-        config.ssl_mode(tls.mode);
         if config.get_password().is_none()
             && let Ok(password) = std::env::var("PGPASSWORD")
         {
@@ -119,10 +121,32 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("bomf");
         }
-        Ok(Address {
+        Ok(Words {
             config,
+            encryption,
+            study,
+        })
+    }
+}
+
+impl Address {
+    /// Reads a URL. A password that it lacks is taken from `PGPASSWORD`.
+    ///
+    /// # Errors
+    /// [`StudyError::Url`].
+    pub fn parse(url: &str) -> Result<Self, StudyError> {
+        let mut words = Words::read(url)?;
+        let shown = without_password(url);
+        let tls = words.encryption.read();
+        let tls = tls.map_err(|reason| StudyError::Url {
+            url: shown.clone(),
+            reason,
+        })?;
+        words.config.ssl_mode(tls.mode);
+        Ok(Address {
+            config: words.config,
             tls,
-            study: study.into(),
+            study: words.study.into(),
             shown,
         })
     }
@@ -138,9 +162,17 @@ impl Address {
 
 /// The password in a URL, for programs that are handed the URL without it.
 pub fn password_in(url: &str) -> Option<String> {
-    let address = Address::parse(url).ok()?;
-    let password = address.config.get_password()?;
+    let words = Words::read(url).ok()?;
+    let password = words.config.get_password()?;
     String::from_utf8(password.into()).ok()
+}
+
+/// The name of the study that a URL is of. The files that it names may be on other hosts.
+///
+/// # Errors
+/// [`StudyError::Url`].
+pub fn study_in(url: &str) -> Result<String, StudyError> {
+    Ok(Words::read(url)?.study.into())
 }
 
 #[cfg(test)]
@@ -176,6 +208,8 @@ mod tests {
         let address = Address::parse("postgresql://me@h:7/d?study=mrpc-1&connect_timeout=3");
         let address = address.unwrap();
         assert_eq!(address.study, "mrpc-1");
+        let elsewhere = "postgresql://h/d?study=a&sslmode=verify-full&sslrootcert=/no/file";
+        assert_eq!(study_in(elsewhere).unwrap(), "a");
         assert_eq!(address.config.get_dbname(), Some("d"));
         assert_eq!(address.config.get_ports(), [7]);
         assert_eq!(

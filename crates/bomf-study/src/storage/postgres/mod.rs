@@ -10,7 +10,7 @@ mod schema;
 mod storage;
 mod tls;
 
-pub use address::{is_url, password_in, without_password};
+pub use address::{is_url, password_in, study_in, without_password};
 
 use crate::StudyError;
 use address::Address;

@@ -16,6 +16,8 @@ mod worker;
 
 pub(super) use desk::Train;
 pub(super) use fleet::{Fleet, threads_of};
+pub(crate) use place::url_of as study_url;
+pub(crate) use worker::has_trials_for_workers;
 pub use worker::{worker, worker_directory};
 
 use super::identity::LEASE;

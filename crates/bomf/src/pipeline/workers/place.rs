@@ -45,7 +45,7 @@ pub(in crate::pipeline) fn begin(
 }
 
 /// The URL of a run's study; `None` where it lies in the output folder.
-pub(in crate::pipeline) fn url_of(out: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn url_of(out: &Path) -> Result<Option<String>, Error> {
     let path = out.join(STUDY_URL);
     if !path.is_file() {
         return Ok(None);

@@ -53,6 +53,19 @@ pub fn worker_directory(study: &str) -> Result<PathBuf, Error> {
     Ok(facts.get(DIRECTORY).map(PathBuf::from).unwrap_or_default())
 }
 
+/// Sees that a study is there and is of a run that has workers.
+///
+/// # Errors
+/// [`StudyError::NoStudy`], [`Error::NoWorkers`], and where the study cannot be read.
+pub(crate) fn has_trials_for_workers(study: &str) -> Result<(), Error> {
+    match Study::open(study)?.fact(WORKER_THREADS) {
+        "" => Err(Error::NoWorkers {
+            study: without_password(study),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Trains trials of a run's stage 1 until there are no more: takes them by lease from the queue
 /// of its study, gives signs of life meanwhile, and brings back what they came to.
 ///
