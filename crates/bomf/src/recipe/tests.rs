@@ -88,7 +88,7 @@ fn values_are_read() {
     );
     check("stage1: {trials: 2}", "trials: 2; initial: 2");
     check("stage1: {frozen_layers: 4}", "frozen_layers: 4");
-    check("stage1: {pruning: none}", "pruning: none");
+    check("stage1: {pruning: none}", "");
     check(
         "stage1: {pruning: halving}",
         "pruning: {factor: 3, first: 0.2}",
