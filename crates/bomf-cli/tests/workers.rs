@@ -392,7 +392,10 @@ fn a_url_that_cannot_be_is_said_before_anything_is_written() {
     let place = place();
     for (url, expected) in [
         ("mysql://h/d", "is no URL of a study"),
-        ("postgresql://h/d?sslmode=require", "encrypted connection"),
+        (
+            "postgresql://h/d?sslmode=verify",
+            "verify-ca or verify-full",
+        ),
         ("postgresql://me:secret@127.0.0.1:1/d", "127.0.0.1:1/d: "),
     ] {
         let output = bomf(
