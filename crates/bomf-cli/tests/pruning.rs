@@ -200,7 +200,7 @@ fn a_run_that_was_killed_prunes_the_same_trials() {
 }
 
 #[test]
-fn one_worker_prunes_what_none_prunes_and_several_prune_too() {
+fn one_worker_prunes_what_none_prunes_and_several_end_with_a_whole_trial() {
     let expected = undisturbed();
     done(place(), &words(&tune("one", "recipe.yaml", "--workers 1")));
     assert_eq!(&outcome(&place().join("one")), expected);
@@ -214,10 +214,11 @@ fn one_worker_prunes_what_none_prunes_and_several_prune_too() {
         .iter()
         .map(|t| t["state"].as_str().unwrap())
         .collect();
-    assert!(
-        states.contains(&"pruned") && states.contains(&"complete"),
-        "{states:?}"
-    );
+    // How many fall behind depends on who comes first: none where each is better than those before.
+    assert!(states.iter().all(|s| ["pruned", "complete"].contains(s)));
+    let value = |trial: &&Value| trial["value"].as_f64().unwrap();
+    let best = trials.iter().max_by(|a, b| value(a).total_cmp(&value(b)));
+    assert_eq!(best.unwrap()["state"], "complete");
     // What was drawn is the same, in whichever order it was trained.
     for (own, other) in trials.iter().zip(&expected.0).take(6) {
         assert_eq!(own["parameters"], other["parameters"]);

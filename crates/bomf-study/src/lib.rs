@@ -50,6 +50,6 @@ pub use results::{
     MethodName, Results, Seconds, Splits, Stage1, Stage1Trial, Stage2,
 };
 pub use storage::{
-    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Postgres, Sqlite, Storage,
-    TrialRecord, is_url, password_in, study_in, without_password,
+    DATABASE, EvaluatedSplit, EvaluationRecord, FinetuneRecord, Memory, Postgres, RungValue,
+    Sqlite, Storage, TrialRecord, is_url, password_in, study_in, without_password,
 };

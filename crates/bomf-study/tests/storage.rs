@@ -356,6 +356,11 @@ fn at_a_rung_everyone_sees_who_came_before_and_always_the_same() {
         // The first value stays, and what came later is not seen.
         assert_eq!(study.reach(0, 1, 0.0).unwrap(), two);
         assert_eq!(study.reach(0, 4, f64::NAN).unwrap(), [AWKWARD[0]]);
+        let rungs = study.rungs().unwrap();
+        let came: Vec<_> = rungs.iter().map(|r| (r.rung, r.trial)).collect();
+        assert_eq!(came, [(0, 4), (0, 1), (0, 9), (0, 8), (1, 4)]);
+        assert_eq!(rungs[1].value.to_bits(), AWKWARD[2].to_bits());
+        assert!(rungs[3].value.is_nan());
     });
 }
 

@@ -1,7 +1,7 @@
 //! A study that ends with the process.
 
 use super::Storage;
-use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
+use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, RungValue, TrialRecord};
 use crate::StudyError;
 use crate::queue::Jobs;
 use indexmap::IndexMap;
@@ -85,6 +85,19 @@ impl Storage for Memory {
             rung.len() - 1
         });
         Ok(rung[..=place].iter().map(|(_, value)| *value).collect())
+    }
+
+    fn rungs(&self) -> Result<Vec<RungValue>, StudyError> {
+        let kept = self.lock();
+        let of = |(rung, came): (&usize, &Vec<(usize, f64)>)| -> Vec<RungValue> {
+            let value = |&(trial, value): &(usize, f64)| RungValue {
+                rung: *rung,
+                trial,
+                value,
+            };
+            came.iter().map(value).collect()
+        };
+        Ok(kept.rungs.iter().flat_map(of).collect())
     }
 
     fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {

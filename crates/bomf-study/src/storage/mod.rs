@@ -18,7 +18,7 @@ mod sqlite;
 pub(crate) use columns::integer;
 pub use memory::Memory;
 pub use postgres::{Postgres, is_url, password_in, study_in, without_password};
-pub use records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
+pub use records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, RungValue, TrialRecord};
 pub use sqlite::{DATABASE, Sqlite};
 
 use crate::StudyError;
@@ -84,6 +84,13 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// As the contract says.
     fn reach(&self, rung: usize, trial: usize, value: f64) -> Result<Vec<f64>, StudyError>;
+
+    /// What was entered by [`Storage::reach`]: rung by rung, and within one in the order in which
+    /// trials came there.
+    ///
+    /// # Errors
+    /// As the contract says.
+    fn rungs(&self) -> Result<Vec<RungValue>, StudyError>;
 
     /// A fine-tuning run by its number, once it is complete.
     ///

@@ -26,6 +26,17 @@ pub struct TrialRecord {
     pub seconds: f64,
 }
 
+/// What a trial was worth when it came to a rung of its training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RungValue {
+    /// Which rung, from 0.
+    pub rung: usize,
+    /// Number of the trial.
+    pub trial: usize,
+    /// Its best value by then, more being better.
+    pub value: f64,
+}
+
 /// A complete fine-tuning run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinetuneRecord {

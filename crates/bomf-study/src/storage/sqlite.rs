@@ -4,7 +4,7 @@
 //! milliseconds for what took seconds to hours to compute.
 
 use super::columns::{bytes_of, integer, names, numbers_of};
-use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, TrialRecord};
+use super::records::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, RungValue, TrialRecord};
 use super::{Storage, schema};
 use crate::{CurvePoint, StudyError};
 use indexmap::IndexMap;
@@ -349,6 +349,22 @@ impl Storage for Sqlite {
             };
             begin.commit()?;
             Ok(values)
+        })
+    }
+
+    fn rungs(&self) -> Result<Vec<RungValue>, StudyError> {
+        self.read(|connection| {
+            let mut query =
+                connection.prepare("SELECT rung, trial, value FROM rung ORDER BY rung, id")?;
+            query
+                .query_map([], |row| {
+                    Ok(RungValue {
+                        rung: row.get(0)?,
+                        trial: row.get(1)?,
+                        value: row.get::<_, Option<f64>>(2)?.unwrap_or(f64::NAN),
+                    })
+                })?
+                .collect()
         })
     }
 

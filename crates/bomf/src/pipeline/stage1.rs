@@ -8,7 +8,7 @@
 use super::known;
 use super::ledger::Ledger;
 use super::lightweight::Lightweight;
-use super::pruning::Pruner;
+use super::pruning::{self, Pruner};
 use super::seeds::{Purpose, generator};
 use super::task::Task;
 use super::workers::Fleet;
@@ -310,6 +310,9 @@ pub(super) fn search_with(
             evaluations,
             gain: PLATEAU,
         });
+    let study = journal.study();
+    // Trials that came to their end, and their values.
+    let mut complete: Vec<(usize, f64)> = Vec::new();
     let mut under_way: VecDeque<UnderWay> = VecDeque::new();
     let (mut next, mut last) = (0, recipe.stage1.trials);
     loop {
@@ -348,7 +351,18 @@ pub(super) fn search_with(
                 finished
             }
         };
-        recall(recipe, &mut search, &first.proposal, &finished, observer)?;
+        let value = pruning::told(&*study, &complete, &finished)?;
+        if finished.state == State::Complete {
+            complete.extend(finished.value.map(|value| (finished.number, value)));
+        }
+        recall(
+            recipe,
+            &mut search,
+            &first.proposal,
+            &finished,
+            value,
+            observer,
+        )?;
         enter(journal, record, finished)?;
         let done = record.trials.len() as u64 * UNITS;
         observer.advance(Phase::Tune, done, &summary(record, chosen));
@@ -401,17 +415,18 @@ pub(super) fn configuration(
     values.collect()
 }
 
-/// Tells the search of a trial that is finished. What was tried counts, and not what is
+/// Tells the search of a trial that is finished, as worth `value`. What was tried counts, and not what is
 /// proposed in its place now: on another machine that may be rounded otherwise.
 fn recall(
     recipe: &Recipe,
     search: &mut SingleObjective<BoxSpace>,
     proposal: &Configuration,
     known: &TrialRecord,
+    value: Option<f64>,
     observer: &mut dyn Observer,
 ) -> Result<(), Error> {
     if json(&values(recipe, proposal)) == known.parameters {
-        return Ok(search.tell(proposal, known.value)?);
+        return Ok(search.tell(proposal, value)?);
     }
     let Some(tried) = configuration(recipe, &known.parameters) else {
         let words = |parameters: &IndexMap<String, serde_json::Value>| {
@@ -427,7 +442,7 @@ fn recall(
         "trial {} had other hyperparameters than are proposed here: what was tried counts",
         known.number
     ));
-    Ok(search.tell(&tried, known.value)?)
+    Ok(search.tell(&tried, value)?)
 }
 
 /// Writes a finished trial down for people to read.

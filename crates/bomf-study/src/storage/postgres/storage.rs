@@ -2,7 +2,9 @@
 
 use super::{Link, Postgres};
 use crate::storage::columns::{bytes_of, integer, names, numbers_of};
-use crate::{EvaluatedSplit, EvaluationRecord, FinetuneRecord, Storage, StudyError, TrialRecord};
+use crate::{
+    EvaluatedSplit, EvaluationRecord, FinetuneRecord, RungValue, Storage, StudyError, TrialRecord,
+};
 use indexmap::IndexMap;
 use postgres::Error;
 use postgres::error::SqlState;
@@ -196,6 +198,17 @@ impl Storage for Postgres {
             link.query(SEEN_AT_RUNG, &[&self.id(), &rung, &trial])
         })?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn rungs(&self) -> Result<Vec<RungValue>, StudyError> {
+        let sql = "SELECT rung, trial, value FROM bomf.rung WHERE study = $1 ORDER BY rung, id";
+        let rows = self.with(|link| link.query(sql, &[&self.id()]))?;
+        let value = |row: &postgres::Row| RungValue {
+            rung: number(row.get(0)),
+            trial: number(row.get(1)),
+            value: row.get(2),
+        };
+        Ok(rows.iter().map(value).collect())
     }
 
     fn finetune(&self, number: usize) -> Result<Option<FinetuneRecord>, StudyError> {
