@@ -168,6 +168,16 @@ def paid(events):
     return [event for event in events if event["stage"] != "finetune"]
 
 
+def first_difference(own, other, path=""):
+    """Where two values differ, and how."""
+    if isinstance(own, dict) and isinstance(other, dict) and own.keys() == other.keys():
+        return next((first_difference(own[k], other[k], f"{path}.{k}") for k in own if own[k] != other[k]), None)
+    if isinstance(own, list) and isinstance(other, list) and len(own) == len(other):
+        pairs = enumerate(zip(own, other))
+        return next((first_difference(a, b, f"{path}[{i}]") for i, (a, b) in pairs if a != b), None)
+    return f"{path or 'all'} is {own}, not {other}"
+
+
 class Study:
     """One study: how it is begun, and what came of it."""
 
@@ -321,8 +331,9 @@ def compare(study, expected, programs, tally):
     failed = [trial[0] for trial in found["trials"] if trial[2] == "failed"]
     if study.kind == "run" or programs == 0:
         if found != expected:
-            names = [name for name in expected if found.get(name) != expected[name]]
-            tally.see("different", f"{study.name}: {names}")
+            for name in expected:
+                if found.get(name) != expected[name]:
+                    tally.see("different", f"{study.name}: {name}: {first_difference(found.get(name), expected[name])}")
         return len(failed)
     # A trial whose program was killed has failed; all else is the same.
     if len(failed) > programs:

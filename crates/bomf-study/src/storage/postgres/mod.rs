@@ -139,6 +139,14 @@ impl Postgres {
         let begun = study.with(|link| {
             let sql = "INSERT INTO bomf.study (name) VALUES ($1) ON CONFLICT DO NOTHING \
                        RETURNING id";
+            let begun = link.row(sql, &[&name])?;
+            if begun.is_some() || !link.is_again {
+                return Ok(begun);
+            }
+            // The answer to an earlier attempt was lost. One in which nothing was entered is ours,
+            // or nobody loses anything by it: one program alone can lead it.
+            let sql = "SELECT id FROM bomf.study WHERE name = $1 AND NOT EXISTS \
+                       (SELECT FROM bomf.fact WHERE fact.study = study.id)";
             link.row(sql, &[&name])
         })?;
         let Some(row) = begun else {

@@ -52,6 +52,9 @@ pub(in crate::pipeline) fn run(
         if let Some(status) = running.status()? {
             return match status.success() {
                 true => Ok(()),
+                // Whoever goes on in this bomf's place may have ended the program already: that
+                // says nothing of it.
+                false if interrupted() => Err(Fault::Interrupted),
                 false => Err(Fault::Failed { status }),
             };
         }
