@@ -1,15 +1,23 @@
 //! A WordPiece vocabulary of lower-case English, as BERT's, from a corpus.
 
 use crate::TuneError;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
 use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainerBuilder};
 use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{AddedToken, Tokenizer, TokenizerBuilder, TokenizerImpl};
+use tokenizers::{
+    AddedToken, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
+    Tokenizer, TokenizerBuilder, TokenizerImpl,
+};
 
 /// BERT's special tokens, by their ids.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+
+/// What a piece begins with that words go on with.
+const PREFIX: &str = "##";
 
 /// A piece must occur so often.
 const MIN_FREQUENCY: u64 = 2;
@@ -23,12 +31,18 @@ pub fn train_tokenizer(lines: &[String], vocab_size: usize) -> Result<Tokenizer,
         path: "tokenizer.json".into(),
         reason,
     };
+    // Named beforehand, the pieces that words go on with have their numbers from here. The trainer
+    // would number them as it meets the words of a hash table, and break ties by these numbers.
+    let pieces = pieces(lines).map_err(|e| error(e.to_string()))?;
     let special = SPECIAL_TOKENS.map(|token| AddedToken::from(token, true));
+    let pieces = pieces
+        .iter()
+        .map(|c| AddedToken::from(format!("{PREFIX}{c}"), true));
     let mut trainer = WordPieceTrainerBuilder::default()
         .vocab_size(vocab_size)
         .min_frequency(MIN_FREQUENCY)
         .show_progress(false)
-        .special_tokens(special.to_vec())
+        .special_tokens(special.into_iter().chain(pieces).collect())
         .build();
     let model = WordPiece::builder()
         .unk_token("[UNK]".into())
@@ -57,13 +71,50 @@ pub fn train_tokenizer(lines: &[String], vocab_size: usize) -> Result<Tokenizer,
     let json = tokenizer
         .to_string(true)
         .map_err(|e| error(e.to_string()))?;
-    json.parse()
+    // They are pieces like any others.
+    let mut json: Value = serde_json::from_str(&json).map_err(|e| error(e.to_string()))?;
+    if let Some(added) = json["added_tokens"].as_array_mut() {
+        let is_special = |token: &Value| SPECIAL_TOKENS.iter().any(|s| token["content"] == **s);
+        added.retain(is_special);
+    }
+    json.to_string()
+        .parse()
         .map_err(|e: tokenizers::Error| error(e.to_string()))
+}
+
+/// Letters that stand behind the first of a word.
+fn pieces(lines: &[String]) -> tokenizers::Result<BTreeSet<char>> {
+    let mut letters = BTreeSet::new();
+    for line in lines {
+        let mut text = PreTokenizedString::from(line.as_str());
+        text.normalize(|part| BertNormalizer::default().normalize(part))?;
+        BertPreTokenizer.pre_tokenize(&mut text)?;
+        for (word, _, _) in text.get_splits(OffsetReferential::Normalized, OffsetType::None) {
+            letters.extend(word.chars().skip(1));
+        }
+    }
+    Ok(letters)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_text_trains_the_same_tokenizer() {
+        let word = |i: usize| format!("w{}{}", i * i % 97, ["ab", "cde", "äf"][i % 3]);
+        let lines: Vec<String> = (0..300).map(|i| [word(i), word(i + 7)].join(" ")).collect();
+        let first = train_tokenizer(&lines, 120).unwrap();
+        let text = first.to_string(true).unwrap();
+        for _ in 0..5 {
+            let again = train_tokenizer(&lines, 120).unwrap();
+            assert_eq!(again.to_string(true).unwrap(), text);
+        }
+        assert_eq!(first.get_added_vocabulary().len(), SPECIAL_TOKENS.len());
+        // What cannot be put together is not known: every piece is one of the text's.
+        let known = first.encode("w3cde w9ab", false).unwrap();
+        assert!(!known.get_tokens().contains(&"[UNK]".to_string()));
+    }
 
     #[test]
     fn a_trained_tokenizer_frames_a_pair_as_bert_does() {
