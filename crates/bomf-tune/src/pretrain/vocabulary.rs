@@ -31,18 +31,19 @@ pub fn train_tokenizer(lines: &[String], vocab_size: usize) -> Result<Tokenizer,
         path: "tokenizer.json".into(),
         reason,
     };
-    // Named beforehand, the pieces that words go on with have their numbers from here. The trainer
-    // would number them as it meets the words of a hash table, and break ties by these numbers.
-    let pieces = pieces(lines).map_err(|e| error(e.to_string()))?;
+    // Named beforehand, letters and the pieces that words go on with have their numbers from here.
+    // The trainer would number the latter as it meets the words of a hash table, and breaks ties
+    // by these numbers.
+    let letters = letters(lines).map_err(|e| error(e.to_string()))?;
     let special = SPECIAL_TOKENS.map(|token| AddedToken::from(token, true));
-    let pieces = pieces
+    let letters = letters
         .iter()
-        .map(|c| AddedToken::from(format!("{PREFIX}{c}"), true));
+        .map(|letter| AddedToken::from(letter.as_str(), true));
     let mut trainer = WordPieceTrainerBuilder::default()
         .vocab_size(vocab_size)
         .min_frequency(MIN_FREQUENCY)
         .show_progress(false)
-        .special_tokens(special.into_iter().chain(pieces).collect())
+        .special_tokens(special.into_iter().chain(letters).collect())
         .build();
     let model = WordPiece::builder()
         .unk_token("[UNK]".into())
@@ -82,18 +83,21 @@ pub fn train_tokenizer(lines: &[String], vocab_size: usize) -> Result<Tokenizer,
         .map_err(|e: tokenizers::Error| error(e.to_string()))
 }
 
-/// Letters that stand behind the first of a word.
-fn pieces(lines: &[String]) -> tokenizers::Result<BTreeSet<char>> {
-    let mut letters = BTreeSet::new();
+/// The letters of all words, and then those that stand behind the first of one, each with what such
+/// a piece begins with.
+fn letters(lines: &[String]) -> tokenizers::Result<Vec<String>> {
+    let (mut all, mut behind) = (BTreeSet::new(), BTreeSet::new());
     for line in lines {
         let mut text = PreTokenizedString::from(line.as_str());
         text.normalize(|part| BertNormalizer::default().normalize(part))?;
         BertPreTokenizer.pre_tokenize(&mut text)?;
         for (word, _, _) in text.get_splits(OffsetReferential::Normalized, OffsetType::None) {
-            letters.extend(word.chars().skip(1));
+            all.extend(word.chars());
+            behind.extend(word.chars().skip(1));
         }
     }
-    Ok(letters)
+    let behind = behind.iter().map(|letter| format!("{PREFIX}{letter}"));
+    Ok(all.iter().map(char::to_string).chain(behind).collect())
 }
 
 #[cfg(test)]
