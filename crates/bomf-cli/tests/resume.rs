@@ -443,12 +443,23 @@ members: {count: 4}
         let began = Instant::now();
         fs::remove_dir_all(place.join("whole")).unwrap();
         done(place, &whole);
-        let delay = began.elapsed().mul_f64(0.6);
+        let mut delay = began.elapsed().mul_f64(0.6);
         let stopped: Vec<&str> = arguments.iter().copied().chain(["stopped"]).collect();
-        killed_after(place, &stopped, delay);
         // Paths of the run were relative to another directory.
         let resume = ["resume", "../stopped", "--quiet", "--output-format", "json"];
-        let resumed = done(&place.join("data"), &resume);
+        let resumed = loop {
+            killed_after(place, &stopped, delay);
+            let output = bomf(&place.join("data"), &resume);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            // On a machine that is suddenly busy it may not have begun by then.
+            if output.status.code() == Some(2) && text.contains("there is no study") {
+                let _ = fs::remove_dir_all(place.join("stopped"));
+                delay *= 2;
+                continue;
+            }
+            assert!(output.status.success(), "{text}");
+            break String::from_utf8(output.stdout).unwrap();
+        };
         let strip = |mut value: Value| {
             let trials = value.get_mut("trials").and_then(Value::as_array_mut);
             trials.into_iter().flatten().for_each(|trial| {
