@@ -19,7 +19,7 @@ pub(super) struct Dialogue {
 }
 
 impl Dialogue {
-    /// For `examples` (the first of each split is enough) and the model in `model_dir`.
+    /// For `examples` and the model in `model_dir`; where one is a conversation, all are.
     ///
     /// # Errors
     /// Where conversations are to be read by a model that has no template for them.

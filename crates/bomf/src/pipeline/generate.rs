@@ -100,7 +100,7 @@ fn generate_here(
     network
         .read_params::<ChaCha8Rng>(&base, &mut params, None)
         .map_err(|error| of_head(error, &network))?;
-    let dialogue = Dialogue::new(recipe, &base, examples.iter().take(1))?;
+    let dialogue = Dialogue::new(recipe, &base, examples.iter())?;
     let texts = Texts {
         prompts: match is_pair {
             true => tokenizer.encode_sources(examples.iter().map(|e| e.text.as_str()))?,

@@ -415,8 +415,8 @@ pub(super) fn configuration(
     values.collect()
 }
 
-/// Tells the search of a trial that is finished, as worth `value`. What was tried counts, and not what is
-/// proposed in its place now: on another machine that may be rounded otherwise.
+/// Tells the search of a trial that is finished, as worth `value`. What was tried counts, and not
+/// what is proposed in its place now: on another machine that may be rounded otherwise.
 fn recall(
     recipe: &Recipe,
     search: &mut SingleObjective<BoxSpace>,

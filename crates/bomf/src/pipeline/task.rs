@@ -61,9 +61,8 @@ impl Task {
         let scorer = Scorer::new(recipe, kind, &dataset)?;
         let tokenizer = TextTokenizer::load(model_dir, config, recipe.task.max_length)?;
         let tokenizer = Arc::new(tokenizer);
-        let firsts = dataset.splits().into_iter();
-        let firsts = firsts.filter_map(|split| split.texts.first());
-        let dialogue = Dialogue::new(recipe, model_dir, firsts)?;
+        let examples = dataset.splits().into_iter().flat_map(|split| &split.texts);
+        let dialogue = Dialogue::new(recipe, model_dir, examples)?;
         let answer_rules = answer_rules(recipe, &dataset);
         let encode = |split: &data::Split| -> Result<EncodedSplit, Error> {
             match &split.labels {
